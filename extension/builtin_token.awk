@@ -1,0 +1,16 @@
+# Makes INSERTs of the install script from builtin_token.csv.  A symbol holds no
+# comma; a name may be quoted as CSV has it.
+NR == 1 { next }
+{
+	comma = index($0, ",")
+	symbol = substr($0, 1, comma - 1)
+	name = substr($0, comma + 1)
+	if (name ~ /^".*"$/) {
+		name = substr(name, 2, length(name) - 2)
+		gsub(/""/, "\"", name)
+	}
+	gsub(/'/, "''", symbol)
+	gsub(/'/, "''", name)
+	printf "%s('%s', '%s')", NR == 2 ? "INSERT INTO defidata.builtin_token (symbol, name) VALUES\n" : ",\n", symbol, name
+}
+END { print ";" }

@@ -1,0 +1,37 @@
+/*
+ * series.h
+ *
+ * The server's view of defidata.series: how its datums are read and made, and
+ * how hours turn into timestamps.  The bytes are series_codec.h's.
+ */
+#ifndef DEFIDATA_SERIES_H
+#define DEFIDATA_SERIES_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "utils/array.h"
+
+#include "series_codec.h"
+
+#pragma GCC visibility push(hidden)
+
+/* entries read at a time, between two looks at interrupts */
+#define SERIES_BATCH	256
+
+#define PG_GETARG_SERIES_PP(n) ((struct varlena *) PG_GETARG_VARLENA_PP(n))
+
+extern void CheckSeriesBytes(SeriesStatus status, int sqlstate);
+extern void CheckSeriesSums(SeriesStatus status, int32 hour);
+extern void OpenSeries(SeriesReader *reader, const struct varlena *series);
+extern int	ReadSeries(SeriesReader *reader, SeriesEntry *entries, int max);
+extern struct varlena *MakeSeries(const SeriesEntry *entries, int count);
+
+extern int32 TimestampTzGetHour(TimestampTz time);
+extern TimestampTz HourGetTimestampTz(int32 hour);
+extern const TimestampTz *ArrayGetTimes(ArrayType *array, int *count);
+
+#pragma GCC visibility pop
+
+#endif							/* DEFIDATA_SERIES_H */

@@ -1,0 +1,113 @@
+/*
+ * series_codec.h
+ *
+ * The encoded form of a series: one token's hours, each with its mentions and
+ * the exact sum of its sentiment.  Here are its limits, its entries, and the
+ * reader and writer of its bytes and of its text.
+ *
+ * It needs no server, so that a fuzzer can run it alone: functions return a
+ * status, allocate nothing and never abort.  What the entries mean over time
+ * is the business of windows.h.
+ *
+ * Layout of the bytes, every number a varint of 7 bits a byte, low bits first:
+ *
+ *	 format | count | first hour | last - first | entry ... entry
+ *
+ * where an empty series ends after its count, and an entry is
+ *
+ *	 gap << 2 | kind | mentions | [weight] | [sentiment sum]
+ *
+ * gap is the number of hours skipped since the entry before.  kind tells
+ * whether there is a sentiment, and whether its weight equals the mentions and
+ * is left out.  Signed numbers are zigzag-coded.  One series has exactly one
+ * encoding, so that equal series have equal bytes.
+ */
+#ifndef DEFIDATA_SERIES_CODEC_H
+#define DEFIDATA_SERIES_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+/* palloc aligns to 8 bytes only, so the wide integers must ask for no more */
+__extension__ typedef __int128 sum128 __attribute__((aligned(8)));
+__extension__ typedef unsigned __int128 usum128 __attribute__((aligned(8)));
+
+/* hours since 1970-01-01T00Z of 0001-01-01T00Z and 9999-12-31T23Z */
+#define SERIES_MIN_HOUR		(-17259888)
+#define SERIES_MAX_HOUR		70389527
+
+#define SERIES_MAX_MENTIONS INT64_C(1000000000000000)
+
+/* a sentiment is counted in billionths and is itself at most a billion */
+#define SERIES_NANO			INT64_C(1000000000)
+#define SERIES_MAX_SENTIMENT (SERIES_NANO * SERIES_NANO)
+
+/* keeps every buffer below the server's limit of 1 GB for one allocation */
+#define SERIES_MAX_ENTRIES	10000000
+
+#define SERIES_HEADER_SIZE	16	/* at most: 1 + 4 + 4 + 4 bytes */
+#define SERIES_ENTRY_SIZE	40	/* at most: 5 + 8 + 8 + 16 bytes */
+#define SERIES_TEXT_SIZE	96	/* at most, of one entry's text */
+
+typedef enum SeriesStatus
+{
+	SERIES_OK,
+	SERIES_SYNTAX,				/* text that is not an entry */
+	SERIES_BAD_FORMAT,			/* first byte is no known format */
+	SERIES_TRUNCATED,			/* ends within a number or an entry */
+	SERIES_NOT_CANONICAL,		/* would be encoded otherwise */
+	SERIES_TRAILING,			/* goes on after its last entry */
+	SERIES_HOUR_RANGE,
+	SERIES_MENTIONS_RANGE,
+	SERIES_WEIGHT_RANGE,
+	SERIES_SUM_RANGE,
+	SERIES_TOO_LONG,			/* more than SERIES_MAX_ENTRIES */
+	SERIES_VARIANCE_RANGE		/* see windows.h */
+} SeriesStatus;
+
+/*
+ * One hour.  The weight is the mentions of those rows that had a sentiment;
+ * the sum is of sentiment in billionths times mentions.
+ */
+typedef struct SeriesEntry
+{
+	sum128		sentiment_sum;
+	int64_t		mentions;
+	int64_t		sentiment_weight;
+	int32_t		hour;
+} SeriesEntry;
+
+/* Where a reader stands in the bytes of a series. */
+typedef struct SeriesReader
+{
+	const uint8_t *at;
+	const uint8_t *end;
+	int32_t		count;			/* of all entries */
+	int32_t		remaining;		/* entries still to be read */
+	int32_t		first;
+	int32_t		last;
+	int32_t		hour;			/* of the entry read last */
+	SeriesStatus status;
+} SeriesReader;
+
+extern const char *series_status_text(SeriesStatus status);
+
+extern SeriesStatus series_entry_check(const SeriesEntry *entry);
+extern SeriesStatus series_entry_add(SeriesEntry *to, const SeriesEntry *from);
+
+extern SeriesStatus series_open(SeriesReader *reader, const uint8_t *bytes, size_t size);
+extern int	series_read(SeriesReader *reader, SeriesEntry *entries, int max);
+
+extern size_t series_encode(const SeriesEntry *entries, int count, uint8_t *out);
+extern size_t series_append(const SeriesReader *head, const SeriesEntry *entries, int count,
+							uint8_t *out);
+
+extern int	series_print_entry(const SeriesEntry *entry, char *out);
+extern SeriesStatus series_parse_entry(const char **at, SeriesEntry *entry);
+
+#pragma GCC visibility pop
+
+#endif							/* DEFIDATA_SERIES_CODEC_H */

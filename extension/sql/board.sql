@@ -1,0 +1,167 @@
+-- board.sql: the top tables, built-in and a user's own.
+
+CREATE FUNCTION defidata.setup_board(name text, metric text, direction text, min_mentions float8, size integer) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,47}$' THEN
+        RAISE EXCEPTION 'invalid board name %', quote_nullable(left(name, 80)) USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'A name is 1 to 48 lower-case letters, digits and underscores and begins with a letter.';
+    ELSIF metric IS NULL OR NOT EXISTS (
+            SELECT FROM pg_attribute a WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attname = metric AND a.attnum > 0
+               AND NOT a.attisdropped AND a.atttypid IN ('float8'::regtype, 'bigint'::regtype)) THEN
+        RAISE EXCEPTION '% is not a metric of defidata.token_stats', quote_nullable(left(metric, 80))
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = (SELECT 'The metrics are ' || string_agg(a.attname, ', ' ORDER BY a.attnum) || '.'
+                            FROM pg_attribute a WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attnum > 0
+                             AND NOT a.attisdropped AND a.atttypid IN ('float8'::regtype, 'bigint'::regtype));
+    ELSIF direction IS NULL OR direction NOT IN ('asc', 'desc') THEN
+        RAISE EXCEPTION 'direction must be asc or desc, not %', quote_nullable(left(direction, 80))
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF min_mentions IS NULL OR NOT (min_mentions >= 0 AND min_mentions < 'infinity') THEN
+        RAISE EXCEPTION 'min_mentions must be a number of at least 0' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF size IS NULL OR size NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'size must be between 1 and 10000' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF to_regclass(format('defidata.%I', name)) IS NOT NULL THEN
+        RAISE EXCEPTION 'defidata.% exists already', name USING ERRCODE = 'duplicate_table',
+            HINT = 'Choose another name, or drop the board of this name with defidata_drop_board.';
+    END IF;
+    INSERT INTO defidata.board VALUES (name, metric, direction, min_mentions, size);
+    PERFORM defidata.setup_table(name, format('top %s by %s, %s', size, metric, direction), ARRAY[
+        ['rank integer NOT NULL', 'the rank, from 1'],
+        ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
+        ['value float8 NOT NULL', 'what the board ranks by: ' || metric],
+        ['hour timestamptz NOT NULL', 'the settled hour that is published'],
+        ['mentions bigint NOT NULL', 'tweets that name the token in the hour'],
+        ['sma_24h float8', 'mean mentions an hour over the last 24 hours'],
+        ['change_24h float8', 'sma_24h against the 24 hours before'],
+        ['trend_24h float8', 'growth of the last 24 hours against the 13 days before'],
+        ['sma_7d float8', 'mean mentions an hour over the last 7 days'],
+        ['change_7d float8', 'sma_7d against the 7 days before'],
+        ['sentiment float8', 'mention-weighted mean sentiment of the hour'],
+        ['sentiment_24h float8', 'mention-weighted mean sentiment over 24 hours'],
+        ['rsd_24h float8', 'relative standard deviation over 24 hours'],
+        ['rsd_7d float8', 'relative standard deviation over 7 days'],
+        ['surge_14d float8', 'the last day''s distance from the 13 days before, in standard deviations of root counts'],
+        ['coverage_14d float8', 'share of the last 336 hours that was observed'],
+        ['price float8', 'the newest quote'],
+        ['price_change_24h float8', 'change of the price over 24 hours, a fraction']],
+        ARRAY['PRIMARY KEY (rank)']);
+    PERFORM defidata.copy_grants('token_stats', name);
+END
+$$;
+COMMENT ON FUNCTION defidata.setup_board(text, text, text, float8, integer) IS 'checks and registers a board and makes its table';
+
+CREATE FUNCTION defidata.copy_grants(model text, target text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    reader record;
+BEGIN
+    FOR reader IN SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a
+                   WHERE c.oid = format('defidata.%I', model)::regclass AND a.privilege_type = 'SELECT'
+                     AND a.grantee <> c.relowner LOOP
+        EXECUTE format('GRANT SELECT ON defidata.%I TO %s', target,
+                       CASE reader.grantee WHEN 0 THEN 'PUBLIC' ELSE reader.grantee::regrole::text END);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.copy_grants(text, text) IS 'lets whoever may read one table read another';
+
+CREATE FUNCTION defidata.setup_boards() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- a built-in board that the owner has dropped stays dropped
+    IF to_regclass('defidata.layout') IS NULL THEN
+        PERFORM defidata.setup_board(b.name, b.metric, b.direction, 240, 10)
+           FROM (VALUES ('trending', 'trend_24h', 'desc'), ('decreasing', 'trend_24h', 'asc'), ('volatile', 'rsd_7d', 'desc'),
+                        ('surging', 'surge_14d', 'desc'), ('most_mentioned', 'sma_24h', 'desc'),
+                        ('most_positive', 'sentiment_24h', 'desc'), ('most_negative', 'sentiment_24h', 'asc'))
+                AS b (name, metric, direction);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.setup_boards() IS 'makes the seven built-in boards';
+
+CREATE FUNCTION defidata.board_rows(board text)
+    RETURNS TABLE (rank integer, token text, value float8, hour timestamptz, mentions bigint, sma_24h float8, change_24h float8,
+                   trend_24h float8, sma_7d float8, change_7d float8, sentiment float8, sentiment_24h float8, rsd_24h float8,
+                   rsd_7d float8, surge_14d float8, coverage_14d float8, price float8, price_change_24h float8)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    b record;
+BEGIN
+    SELECT * INTO STRICT b FROM defidata.board d WHERE d.name = board;
+    -- what shrinks must have been large once: the larger of now and before counts
+    RETURN QUERY EXECUTE format($sql$
+        SELECT (row_number() OVER w)::integer, t.token, t.%1$I::float8, t.hour, t.mentions, t.sma_24h, t.change_24h, t.trend_24h, t.sma_7d,
+               t.change_7d, t.sentiment, t.sentiment_24h, t.rsd_24h, t.rsd_7d, t.surge_14d, t.coverage_14d, t.price, t.price_change_24h
+          FROM defidata.token_stats t
+         WHERE t.%1$I IS NOT NULL AND COALESCE(%2$s, 0) >= $1
+        WINDOW w AS (ORDER BY t.%1$I %3$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C")
+         ORDER BY row_number() OVER w LIMIT $2
+        $sql$, b.metric,
+        CASE WHEN b.metric = 'trend_24h' AND b.direction = 'asc' THEN 'greatest(t.mentions_24h, t.baseline_24h)' ELSE 't.mentions_24h' END,
+        b.direction) USING b.min_mentions, b.size;
+END
+$$;
+COMMENT ON FUNCTION defidata.board_rows(text) IS 'what a board has to show, from token_stats';
+
+CREATE FUNCTION defidata_add_board(name text, metric text, direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
+                                   size integer DEFAULT 10) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM defidata.setup();
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.setup_board(name, metric, direction, min_mentions, size);
+    IF EXISTS (SELECT FROM defidata.token_stats) THEN
+        PERFORM defidata.publish_boards();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata_add_board(text, text, text, double precision, integer) IS 'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
+
+CREATE FUNCTION defidata_drop_board(name text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM defidata.setup();
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    DELETE FROM defidata.board b WHERE b.name = defidata_drop_board.name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'board % does not exist', quote_nullable(left(name, 80)) USING ERRCODE = 'undefined_object',
+            HINT = 'SELECT name FROM defidata.board lists the boards.';
+    END IF;
+    EXECUTE format('DROP TABLE defidata.%I', name);
+END
+$$;
+COMMENT ON FUNCTION defidata_drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';
+
+CREATE FUNCTION defidata_board_as_of(board text, at timestamptz)
+    RETURNS TABLE (rank integer, token text, value float8, generation bigint, latest_hour timestamptz)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF board IS NULL OR at IS NULL THEN
+        RAISE EXCEPTION 'board and time must not be null' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT EXISTS (SELECT FROM defidata.board b WHERE b.name = board)
+          AND NOT EXISTS (SELECT FROM defidata.board_history h WHERE h.board = defidata_board_as_of.board) THEN
+        RAISE EXCEPTION 'board % does not exist', quote_nullable(left(board, 80)) USING ERRCODE = 'undefined_object',
+            HINT = 'SELECT name FROM defidata.board lists the boards.';
+    END IF;
+    RETURN QUERY
+    SELECT h.rank, h.token, h.value, p.generation, p.latest_hour
+      FROM (SELECT g.generation, g.latest_hour FROM defidata.publication_history g
+             WHERE g.published_at <= at ORDER BY g.generation DESC LIMIT 1) p
+      JOIN defidata.board_history h ON h.generation = p.generation AND h.board = defidata_board_as_of.board
+     ORDER BY h.rank;
+END
+$$;
+COMMENT ON FUNCTION defidata_board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';
+
+REVOKE ALL ON FUNCTION defidata.setup_board(text, text, text, float8, integer), defidata.copy_grants(text, text),
+    defidata.setup_boards(), defidata.board_rows(text), defidata_add_board(text, text, text, double precision, integer),
+    defidata_drop_board(text), defidata_board_as_of(text, timestamptz) FROM PUBLIC;

@@ -1,0 +1,549 @@
+-- import.sql: survey → compare → copy.
+--
+-- A source is surveyed first: one aggregate, computed where the rows are, gives
+-- count and checksum of every hour.  Hours that are new or differ from the
+-- copy are read, in batches of whole hours, and merged by key.  Refresh,
+-- backfill and reconcile all import this way.
+
+CREATE FUNCTION defidata.parse_number(figure text) RETURNS float8
+    IMMUTABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_parse_number';
+COMMENT ON FUNCTION defidata.parse_number(text) IS 'a decimal number, NaN or Infinity written as text; NULL where it is none';
+
+CREATE FUNCTION defidata.clean(raw text) RETURNS text
+    STABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_clean';
+COMMENT ON FUNCTION defidata.clean(text) IS 'defidata_clean under a name that the stages can rely on';
+
+CREATE FUNCTION defidata.instant_of(at bigint) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE WHEN at BETWEEN -62135596800 AND 253402300799 THEN pg_catalog.to_timestamp(at)
+                WHEN at > 0 THEN 'infinity'::timestamptz
+                WHEN at <= 0 THEN '-infinity'::timestamptz END;
+CREATE FUNCTION defidata.instant_of(at timestamp) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN at AT TIME ZONE 'UTC';
+CREATE FUNCTION defidata.instant_of(at timestamptz) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN at;
+COMMENT ON FUNCTION defidata.instant_of(bigint) IS 'Unix seconds as timestamptz; what is out of its range is infinite';
+COMMENT ON FUNCTION defidata.instant_of(timestamp) IS 'a timestamp taken as UTC';
+COMMENT ON FUNCTION defidata.instant_of(timestamptz) IS 'the instant itself';
+
+CREATE FUNCTION defidata.hour_of(at timestamptz) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN pg_catalog.date_bin('1 hour', at, '2001-01-01 00:00:00+00');
+COMMENT ON FUNCTION defidata.hour_of(timestamptz) IS 'start of the hour, in UTC whatever the session''s time zone';
+
+CREATE FUNCTION defidata.epoch_of(at timestamptz) RETURNS bigint
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE WHEN at = 'infinity' THEN 9223372036854775807 WHEN at = '-infinity' THEN -9223372036854775808
+                ELSE EXTRACT(epoch FROM at)::bigint END;
+COMMENT ON FUNCTION defidata.epoch_of(timestamptz) IS 'Unix seconds; an infinite time is the largest or smallest bigint';
+
+CREATE FUNCTION defidata.add_counts(counts jsonb, more jsonb) RETURNS jsonb
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+BEGIN ATOMIC
+    SELECT COALESCE(jsonb_object_agg(c.key, c.total ORDER BY c.key), '{}')
+      FROM (SELECT e.key, sum(e.value::bigint) AS total
+              FROM (SELECT * FROM jsonb_each_text(counts) UNION ALL SELECT * FROM jsonb_each_text(more)) e
+             GROUP BY e.key) c;
+END;
+COMMENT ON FUNCTION defidata.add_counts(jsonb, jsonb) IS 'sums two objects of counts, key by key';
+
+-- The pieces of SQL that read one source.  Bounds and hours are parameters:
+-- $1, $2, $3 from, until, hours as timestamptz; $4, $5, $6 the same as Unix
+-- seconds (hours: seconds / 3600); $7, $8, $9 as timestamp.  A piece uses those
+-- that have the type of the source's own column, so that its conditions can be
+-- evaluated by the remote.
+CREATE FUNCTION defidata.source_sql(source text, OUT kind text, OUT relation text, OUT in_range text, OUT in_hours text,
+        OUT unusable text, OUT bucket text, OUT bucket_hour text, OUT when_at text, OUT id text, OUT id_usable text,
+        OUT id_hash text, OUT columns text, OUT row_hash text)
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    src      record;
+    col      record;
+    part     text;
+    family   text;
+    hashable boolean := true;
+BEGIN
+    SELECT s.kind, s.relation, s.columns INTO src FROM defidata.source s WHERE s.name = source_sql.source;
+    kind := src.kind;
+    relation := src.relation::text;
+    FOR col IN SELECT * FROM defidata.source_columns(src.relation, src.kind, src.columns) LOOP
+        part := format('r.%I', col.actual);
+        family := COALESCE(defidata.type_family(col.type), 'absent');
+        CASE
+            WHEN col.logical = 'id' THEN
+                id := part || '::text';
+                id_usable := CASE family WHEN 'string' THEN format('%s IS NOT NULL AND octet_length(%s) <= 512', part, part)
+                                         ELSE part || ' IS NOT NULL' END;
+                id_hash := format(CASE family WHEN 'string' THEN 'hashtextextended(%s, 0)'
+                                              WHEN 'integer' THEN 'hashint8extended(%s, 0)'
+                                              ELSE 'uuid_hash_extended(%s, 0)' END, part);
+                hashable := hashable AND family = 'string';
+                row_hash := id_hash;
+                columns := concat_ws(', ', columns, id || ' COLLATE "C" AS id');
+            WHEN col.logical IN ('hour', 'at') THEN
+                when_at := part;
+                in_range := format(CASE family WHEN 'integer' THEN '%1$s >= $4 AND %1$s < $5'
+                                               WHEN 'timestamp' THEN '%1$s >= $7 AND %1$s < $8'
+                                               ELSE '%1$s >= $1 AND %1$s < $2' END, part);
+                unusable := format(CASE family
+                    WHEN 'integer' THEN '(%1$s IS NULL OR %1$s < 1136073600 OR %1$s >= $5)'
+                    WHEN 'timestamp' THEN '(%1$s IS NULL OR %1$s < timestamp ''2006-01-01'' OR %1$s >= $8)'
+                    ELSE '(%1$s IS NULL OR %1$s < timestamptz ''2006-01-01 00:00:00+00'' OR %1$s >= $2)' END, part);
+                bucket := format(CASE family
+                    WHEN 'integer' THEN '(%s / 3600)'
+                    WHEN 'timestamp' THEN 'date_bin(''1 hour'', %s, timestamp ''2001-01-01'')'
+                    ELSE 'date_bin(''1 hour'', %s, timestamptz ''2001-01-01 00:00:00+00'')' END, part);
+                bucket_hour := CASE family WHEN 'integer' THEN 'defidata.instant_of(s.bucket * 3600::bigint)'
+                                           ELSE 'defidata.instant_of(s.bucket)' END;
+                in_hours := bucket || CASE family WHEN 'integer' THEN ' = ANY ($6)' WHEN 'timestamp' THEN ' = ANY ($9)'
+                                                  ELSE ' = ANY ($3)' END;
+                columns := concat_ws(', ', columns, CASE col.logical
+                    WHEN 'hour' THEN format('defidata.hour_of(defidata.instant_of(%s)) AS hour', part)
+                    ELSE format('defidata.instant_of(%s) AS at', part) END);
+            WHEN 'string' = ALL (col.families) THEN
+                columns := concat_ws(', ', columns, CASE family WHEN 'absent' THEN 'NULL::text' ELSE part || '::text COLLATE "C"' END
+                                                    || ' AS ' || col.logical);
+                row_hash := row_hash || format(' # CASE WHEN %1$s IS NULL THEN 0 ELSE hashtextextended(%1$s, 1) END', part);
+            ELSE
+                columns := concat_ws(', ', columns, CASE family
+                    WHEN 'absent' THEN 'NULL::float8'
+                    WHEN 'float' THEN part || '::float8'
+                    WHEN 'integer' THEN part || '::float8'
+                    ELSE format('defidata.parse_number(%s::text)', part) END || ' AS ' || col.logical);
+                -- seeds tell the columns apart, so that swapped values show
+                IF family <> 'absent' THEN
+                    hashable := hashable AND family IN ('float', 'integer');
+                    row_hash := row_hash || format(' # CASE WHEN %1$s IS NULL THEN 0 ELSE hashfloat8extended(%1$s::float8, %2$s) END',
+                                                   part, CASE col.logical WHEN 'mentions' THEN 2 ELSE 3 END);
+                END IF;
+        END CASE;
+    END LOOP;
+    IF NOT hashable OR NOT defidata.same_encoding(src.relation) THEN
+        row_hash := NULL;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.source_sql(text) IS 'the pieces of SQL that read a source; row_hash is NULL where the source cannot compute a checksum that is comparable here';
+
+CREATE FUNCTION defidata.same_encoding(relation regclass) RETURNS boolean
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    view regclass := (SELECT defidata.server_view(t.ftserver, 'character_sets') FROM pg_foreign_table t WHERE t.ftrelid = relation);
+    same boolean;
+BEGIN
+    IF view IS NULL THEN
+        -- a foreign table of another wrapper may hash as it likes
+        RETURN (SELECT c.relkind <> 'f' FROM pg_class c WHERE c.oid = relation);
+    END IF;
+    EXECUTE format('SELECT bool_and(v.character_set_name = $1) FROM %s v', view) INTO same
+      USING (SELECT pg_encoding_to_char(d.encoding) FROM pg_database d WHERE d.datname = current_database());
+    RETURN same;
+END
+$$;
+COMMENT ON FUNCTION defidata.same_encoding(regclass) IS 'whether text has the same bytes at the source as here, so that checksums can be compared';
+
+-- Executes a statement made of source_sql's pieces.
+CREATE FUNCTION defidata.survey(source text, from_at timestamptz, until_at timestamptz, with_unusable boolean)
+    RETURNS TABLE (hour timestamptz, remote_rows bigint, local_rows bigint, differs boolean)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    piece  record;
+    remote text;
+BEGIN
+    SELECT * INTO piece FROM defidata.source_sql(survey.source);
+    -- rows whose hour is unusable stand together, under the hour -infinity
+    remote := format('SELECT COALESCE(%s, ''-infinity''), s.rows, s.hash'
+                     ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS hash'
+                     '         FROM %s r WHERE %s GROUP BY 1) s',
+                     piece.bucket_hour, piece.in_range, piece.bucket,
+                     COALESCE(format('sum(%s)', piece.row_hash), 'NULL::numeric'), piece.relation,
+                     CASE WHEN with_unusable THEN format('(%s OR %s)', piece.in_range, piece.unusable) ELSE piece.in_range END);
+    RETURN QUERY EXECUTE format($sql$
+        SELECT hour, COALESCE(there.rows, 0), COALESCE(here.rows, 0),
+               there.rows IS DISTINCT FROM here.rows OR there.hash IS DISTINCT FROM here.hash OR there.hash IS NULL
+          FROM (%s) there (hour, rows, hash)
+          FULL JOIN (SELECT CASE WHEN r.reason = 'hour' THEN '-infinity' ELSE r.hour END, count(*),
+                            sum(hashtextextended(r.id, 0)
+                                # CASE WHEN r.symbol IS NULL THEN 0 ELSE hashtextextended(r.symbol, 1) END
+                                # CASE WHEN r.mentions IS NULL THEN 0 ELSE hashfloat8extended(r.mentions, 2) END
+                                # CASE WHEN r.sentiment IS NULL THEN 0 ELSE hashfloat8extended(r.sentiment, 3) END)
+                       FROM defidata.raw_mentions r
+                      WHERE r.source = $10
+                        AND (r.hour >= $1 AND r.hour < $2 AND r.reason IS DISTINCT FROM 'hour' OR $11 AND r.reason = 'hour')
+                      GROUP BY 1) here (hour, rows, hash) USING (hour)
+         ORDER BY hour
+        $sql$, remote)
+      USING from_at, until_at, NULL::timestamptz[], defidata.epoch_of(from_at), defidata.epoch_of(until_at), NULL::bigint[],
+            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', NULL::timestamp[], survey.source, with_unusable;
+END
+$$;
+COMMENT ON FUNCTION defidata.survey(text, timestamptz, timestamptz, boolean) IS 'rows by hour of a mentions source and of its copy; differs tells whether count or checksum are not the same (always, where there is no checksum). Rows with an unusable hour stand under -infinity';
+
+-- Reads rows of a source and merges them into the copy.
+CREATE FUNCTION defidata.copy_statement(source text, unique_ids boolean, condition text) RETURNS text
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    piece   record;
+    fetched text;
+BEGIN
+    SELECT * INTO piece FROM defidata.source_sql(copy_statement.source);
+    -- of rows with one id the one that would win in any order is taken
+    fetched := format('SELECT %s %s FROM %s r WHERE %s AND %s %s',
+                      CASE WHEN unique_ids THEN '' ELSE format('DISTINCT ON (%s COLLATE "C")', piece.id) END,
+                      piece.columns, piece.relation, piece.id_usable, condition,
+                      CASE WHEN unique_ids THEN ''
+                           WHEN piece.kind = 'mentions' THEN format('ORDER BY %s COLLATE "C", hour DESC NULLS LAST, symbol, mentions, sentiment', piece.id)
+                           ELSE format('ORDER BY %s COLLATE "C", at DESC NULLS LAST, symbol, price', piece.id) END);
+    RETURN format(CASE piece.kind WHEN 'mentions' THEN $sql$
+        INSERT INTO defidata.raw_mentions AS r (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
+        SELECT $10, q.id, q.hour, q.symbol, q.mentions, q.sentiment,
+               CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, q.reason, $11
+          FROM (SELECT f.*, defidata.reject_reason(f.hour, f.symbol, f.mentions, f.sentiment, $11) AS reason
+                  FROM (%s) f OFFSET 0) q
+        ON CONFLICT (source, id) DO UPDATE
+           SET hour = excluded.hour, symbol = excluded.symbol, mentions = excluded.mentions, sentiment = excluded.sentiment,
+               token = excluded.token, reason = excluded.reason, fetched_at = excluded.fetched_at,
+               former_hour = COALESCE(r.hour, '-infinity')
+         WHERE ((r.hour, r.symbol, r.mentions, r.sentiment)
+                IS DISTINCT FROM (excluded.hour, excluded.symbol, excluded.mentions, excluded.sentiment)
+                OR r.reason = 'hour' AND excluded.reason IS DISTINCT FROM 'hour')
+           -- where two rows of the source share an id, the later hour holds it;
+           -- a row moves back only from an hour that is itself read again
+           AND (r.reason IS NOT DISTINCT FROM 'hour' OR r.hour = ANY ($12)
+                OR excluded.reason IS DISTINCT FROM 'hour' AND excluded.hour >= r.hour)
+        $sql$ ELSE $sql$
+        INSERT INTO defidata.prices AS r (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
+        SELECT $10, q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, COALESCE(q.asset, q.symbol, ''),
+               q.at, q.price, q.change_24h / 100, q.volume_24h, q.market_cap, $11, q.symbol, q.reason
+          FROM (SELECT f.*, defidata.price_reject_reason(f.at, f.symbol, f.price, $11) AS reason
+                  FROM (%s) f OFFSET 0) q
+        ON CONFLICT (source, id) DO UPDATE
+           SET token = excluded.token, asset = excluded.asset, at = excluded.at, price = excluded.price,
+               change_24h = excluded.change_24h, volume_24h = excluded.volume_24h, market_cap = excluded.market_cap,
+               fetched_at = excluded.fetched_at, symbol = excluded.symbol, reason = excluded.reason
+         WHERE (r.asset, r.at, r.price, r.change_24h, r.volume_24h, r.market_cap, r.symbol)
+               IS DISTINCT FROM (excluded.asset, excluded.at, excluded.price, excluded.change_24h, excluded.volume_24h,
+                                 excluded.market_cap, excluded.symbol)
+               OR r.reason = 'hour' AND excluded.reason IS DISTINCT FROM 'hour'
+        $sql$ END, fetched);
+END
+$$;
+COMMENT ON FUNCTION defidata.copy_statement(text, boolean, text) IS 'the statement that reads rows of a source and merges them into the copy; without unique_ids it picks one row for each id first';
+
+-- Copies a part of a batch: the rows whose id has a hash from low to high.
+-- Text that this database cannot hold fails the whole statement, so the part is
+-- halved until the row that carries it stands alone; it is counted, and its
+-- neighbours arrive.
+CREATE FUNCTION defidata.copy_part(source text, condition text, from_at timestamptz, until_at timestamptz, hours timestamptz[],
+                                   reread timestamptz[], copied_at timestamptz, low numeric, high numeric) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    piece  record;
+    part   text := condition;
+    poison record;
+BEGIN
+    SELECT * INTO piece FROM defidata.source_sql(copy_part.source);
+    IF low IS NOT NULL THEN
+        part := format('%s AND %s >= $13 AND %2$s <= $14', condition, piece.id_hash);
+    END IF;
+    BEGIN
+        -- the common way: no two rows share an id, and all text is fine
+        EXECUTE defidata.copy_statement(source, low IS NULL, part)
+          USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
+                ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
+                from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
+                source, copied_at, reread, low::bigint, high::bigint;
+        RETURN;
+    EXCEPTION
+        WHEN cardinality_violation THEN
+            IF low IS NULL THEN
+                low := -9223372036854775808;
+                high := 9223372036854775807;
+                PERFORM defidata.copy_part(source, condition, from_at, until_at, hours, reread, copied_at, low, high);
+                RETURN;
+            END IF;
+            RAISE;
+        WHEN character_not_in_repertoire OR untranslatable_character THEN
+            NULL;
+    END;
+    low := COALESCE(low, -9223372036854775808);
+    high := COALESCE(high, 9223372036854775807);
+    FOR poison IN EXECUTE format('SELECT CASE WHEN COALESCE(isfinite($3[1]), true) THEN %s ELSE ''-infinity'' END AS hour, s.rows, sum(s.rows) OVER () AS total'
+                                 ' FROM (SELECT %s AS bucket, count(*) AS rows FROM %s r WHERE %s AND %s >= $13 AND %5$s <= $14 GROUP BY 1) s',
+                                 piece.bucket_hour, piece.bucket, piece.relation, condition, piece.id_hash)
+                     USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
+                           ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
+                           from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC',
+                           ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
+                           source, copied_at, reread, low::bigint, high::bigint LOOP
+        EXIT WHEN poison.total > 1 AND low < high;
+        PERFORM defidata.count_uncopied(source, poison.hour, 'encoding', poison.rows);
+    END LOOP;
+    IF poison.total > 1 AND low < high THEN
+        PERFORM defidata.copy_part(source, condition, from_at, until_at, hours, reread, copied_at, low, floor((low + high) / 2));
+        PERFORM defidata.copy_part(source, condition, from_at, until_at, hours, reread, copied_at, floor((low + high) / 2) + 1, high);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric) IS 'copies the rows of a batch, leaving out and counting those whose text this database cannot hold';
+
+CREATE FUNCTION defidata.count_uncopied(source text, hour timestamptz, cause text, rows bigint) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO defidata.uncopied AS u (source, hour, cause, rows, seen_at)
+    SELECT $1, $2, $3, $4, now() WHERE $4 > 0
+    ON CONFLICT (source, hour, cause) DO UPDATE SET rows = u.rows + excluded.rows, seen_at = excluded.seen_at
+$$;
+COMMENT ON FUNCTION defidata.count_uncopied(text, timestamptz, text, bigint) IS 'adds rows that could not be copied to the count of their hour and cause';
+
+-- Where an hour of the copy has fewer rows than its source, the source is asked why.
+CREATE FUNCTION defidata.audit_hour(source text, hour timestamptz, local_rows bigint, condition text,
+                                    from_at timestamptz, until_at timestamptz) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    piece  record;
+    found  record;
+    poison bigint;
+BEGIN
+    SELECT * INTO piece FROM defidata.source_sql(audit_hour.source);
+    EXECUTE format('SELECT count(*) FILTER (WHERE %1$s IS NULL) AS null_ids, count(*) FILTER (WHERE %2$s) AS usable,'
+                   ' count(*) AS total, count(DISTINCT %1$s) FILTER (WHERE %2$s) AS different FROM %3$s r WHERE %4$s',
+                   regexp_replace(piece.id, '::text$', ''), piece.id_usable, piece.relation, condition)
+       INTO found
+      USING from_at, until_at, ARRAY[hour], defidata.epoch_of(from_at), defidata.epoch_of(until_at), ARRAY[defidata.epoch_of(hour) / 3600],
+            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY[hour AT TIME ZONE 'UTC'];
+    poison := COALESCE((SELECT u.rows FROM defidata.uncopied u
+                         WHERE u.source = audit_hour.source AND u.hour = audit_hour.hour AND u.cause = 'encoding'), 0);
+    PERFORM defidata.count_uncopied(source, hour, 'null id', found.null_ids),
+            defidata.count_uncopied(source, hour, 'long id', found.total - found.null_ids - found.usable),
+            -- in the same hour, or held by a later hour
+            defidata.count_uncopied(source, hour, 'duplicate id',
+                found.usable - found.different + greatest(found.different - poison - local_rows, 0));
+END
+$$;
+COMMENT ON FUNCTION defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz) IS 'counts, by cause, the rows of an hour of a mentions source that could not be copied';
+
+CREATE TYPE defidata.batch AS (
+    source      text,
+    from_at     timestamptz,
+    until_at    timestamptz,
+    hours       timestamptz[],
+    remote_rows bigint[],
+    reread      timestamptz[]
+);
+COMMENT ON TYPE defidata.batch IS 'a part of an import: hours of a mentions source with the rows that it holds for them, and every hour that the whole import reads again; or quotes of a price source from from_at until until_at';
+
+-- One batch: copy, count, mark the hours that changed.
+CREATE FUNCTION defidata.import_batch(batch defidata.batch) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    piece     record;
+    condition text;
+    copied_at constant timestamptz := clock_timestamp();
+    unusable  constant boolean := batch.hours = ARRAY['-infinity'::timestamptz];
+    counts    jsonb;
+    short     record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    SELECT * INTO piece FROM defidata.source_sql(batch.source);
+    IF piece.kind = 'prices' THEN
+        RETURN defidata.import_prices(batch.source, batch.from_at, batch.until_at, copied_at);
+    END IF;
+    condition := CASE WHEN unusable THEN piece.unusable ELSE format('%s AND %s', piece.in_range, piece.in_hours) END;
+    DELETE FROM defidata.uncopied u WHERE u.source = batch.source AND u.hour = ANY (batch.hours);
+    PERFORM defidata.copy_part(batch.source, condition, batch.from_at, batch.until_at, batch.hours, batch.reread, copied_at, NULL, NULL);
+
+    INSERT INTO defidata.hours AS h (hour)
+    SELECT DISTINCT touched.hour
+      FROM defidata.raw_mentions r, LATERAL (VALUES (r.hour, r.reason), (r.former_hour, NULL)) touched (hour, reason)
+     WHERE r.source = batch.source AND r.fetched_at = copied_at
+       AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END
+       AND touched.reason IS DISTINCT FROM 'hour' AND touched.hour BETWEEN '2006-01-01 00:00:00+00' AND copied_at
+    ON CONFLICT (hour) DO UPDATE SET summed = false;
+
+    SELECT jsonb_build_object('inserted', count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NULL),
+                              'updated', count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NOT NULL),
+                              'rejected', count(*) FILTER (WHERE r.fetched_at = copied_at AND r.reason IS NOT NULL))
+      INTO counts
+      FROM defidata.raw_mentions r
+     WHERE r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END;
+    FOR short IN SELECT w.hour, count(r.id) AS rows
+                   FROM unnest(batch.hours, batch.remote_rows) w (hour, rows)
+                   LEFT JOIN defidata.raw_mentions r
+                          ON r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = w.hour END
+                         AND (unusable OR r.reason IS DISTINCT FROM 'hour')
+                  GROUP BY w.hour, w.rows HAVING count(r.id) <> w.rows LOOP
+        PERFORM defidata.audit_hour(batch.source, short.hour, short.rows, condition, batch.from_at, batch.until_at);
+    END LOOP;
+    UPDATE defidata.source s SET watermark = greatest(s.watermark, newest.hour)
+      FROM (SELECT max(h) AS hour FROM unnest(batch.hours) h WHERE isfinite(h)) newest
+     WHERE s.name = batch.source AND newest.hour > COALESCE(s.watermark, '-infinity');
+    RETURN counts || jsonb_build_object('fetched', (SELECT sum(n) FROM unnest(batch.remote_rows) n));
+END
+$$;
+COMMENT ON FUNCTION defidata.import_batch(defidata.batch) IS 'copies the hours of a batch (for prices: its quotes) and returns counts';
+
+CREATE FUNCTION defidata.import_prices(source text, from_at timestamptz, until_at timestamptz, copied_at timestamptz) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    piece  record;
+    before bigint;
+    counts jsonb;
+BEGIN
+    SELECT * INTO piece FROM defidata.source_sql(import_prices.source);
+    SELECT count(*) INTO before FROM defidata.prices p WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at;
+    DELETE FROM defidata.uncopied u WHERE u.source = import_prices.source AND u.hour >= defidata.hour_of(from_at) AND u.hour < until_at;
+    PERFORM defidata.copy_part(source, piece.in_range, from_at, until_at, NULL, NULL, copied_at, NULL, NULL);
+    SELECT jsonb_build_object('inserted', count(*) - before,
+                              'updated', greatest(count(*) FILTER (WHERE p.fetched_at = copied_at) - count(*) + before, 0),
+                              'rejected', count(*) FILTER (WHERE p.fetched_at = copied_at AND p.reason IS NOT NULL),
+                              'fetched', count(*))
+      INTO counts
+      FROM defidata.prices p WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at;
+    UPDATE defidata.source s SET watermark = greatest(s.watermark, newest.at)
+      FROM (SELECT max(p.at) AS at FROM defidata.prices p
+             WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at AND p.reason IS DISTINCT FROM 'hour') newest
+     WHERE s.name = import_prices.source AND newest.at > COALESCE(s.watermark, '-infinity');
+    RETURN counts;
+END
+$$;
+COMMENT ON FUNCTION defidata.import_prices(text, timestamptz, timestamptz, timestamptz) IS 'copies the quotes of a price source from from_at to until_at and returns counts';
+
+CREATE FUNCTION defidata.source_range(source text, OUT oldest timestamptz, OUT newest timestamptz)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    piece    record;
+    from_at  constant timestamptz := '2006-01-01 00:00:00+00';
+    until_at constant timestamptz := defidata.hour_of(now()) + interval '1 hour';
+BEGIN
+    SELECT * INTO piece FROM defidata.source_sql(source_range.source);
+    EXECUTE format('SELECT defidata.instant_of(s.oldest), defidata.instant_of(s.newest)'
+                   ' FROM (SELECT min(%1$s) AS oldest, max(%1$s) AS newest FROM %2$s r WHERE %3$s) s',
+                   piece.when_at, piece.relation, piece.in_range)
+       INTO oldest, newest
+      USING from_at, until_at, NULL::timestamptz[], defidata.epoch_of(from_at), defidata.epoch_of(until_at), NULL::bigint[],
+            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC';
+END
+$$;
+
+-- What an import has to read, as batches in ascending order of hours, so that the
+-- watermark only moves over what is there.
+CREATE FUNCTION defidata.plan_import(since timestamptz, until_hour timestamptz) RETURNS SETOF defidata.batch
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    src        record;
+    start      timestamptz;
+    horizon    constant timestamptz := defidata.hour_of(now()) + interval '1 hour';
+    finish     constant timestamptz := least(COALESCE(until_hour, horizon), horizon);
+    batch_size constant bigint := defidata.setting_value('batch_size');
+BEGIN
+    PERFORM defidata.require_source();
+    FOR src IN SELECT s.name, s.kind, s.relation, s.columns, s.watermark FROM defidata.source s ORDER BY s.kind, s.name LOOP
+        PERFORM defidata.check_shape(src.relation, src.kind, src.columns);
+        start := COALESCE(since, defidata.import_start(src.name, src.watermark), finish);
+        IF src.kind = 'prices' THEN
+            -- a day at a time bounds what one transaction of a run holds
+            RETURN QUERY
+            SELECT src.name, d, least(d + interval '24 hours', finish), NULL::timestamptz[], NULL::bigint[], NULL::timestamptz[]
+              FROM generate_series(start, finish - interval '1 microsecond', interval '24 hours') d;
+        ELSE
+            RETURN QUERY
+            WITH wanted AS MATERIALIZED (
+                SELECT s.hour, s.remote_rows, s.local_rows
+                  FROM defidata.survey(src.name, start, finish, until_hour IS NULL) s
+                 WHERE s.differs AND s.remote_rows > 0),
+            cut AS (
+                SELECT w.hour, w.remote_rows, NOT isfinite(w.hour) AS unusable,
+                       div(sum(w.remote_rows) OVER (PARTITION BY isfinite(w.hour) ORDER BY w.hour) - 1, batch_size) AS batch
+                  FROM wanted w)
+            SELECT src.name, start, finish, array_agg(c.hour ORDER BY c.hour), array_agg(c.remote_rows ORDER BY c.hour),
+                   (SELECT array_agg(w.hour) FROM wanted w WHERE isfinite(w.hour) AND w.local_rows > 0)
+              FROM cut c GROUP BY c.unusable, c.batch ORDER BY c.unusable, c.batch;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.plan_import(timestamptz, timestamptz) IS 'surveys every source from since (NULL: its watermark less the overlap) until until_hour (NULL: now) and returns the batches to read';
+
+CREATE FUNCTION defidata.require_source() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF (SELECT count(*) FROM defidata.source) = 0 THEN
+        RAISE EXCEPTION 'no source is attached' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Attach one with defidata_attach_server or defidata_attach.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.require_source() IS 'raises 55000 where no source is attached';
+
+CREATE FUNCTION defidata.import_start(source text, watermark timestamptz) RETURNS timestamptz
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    present record;
+    start   timestamptz;
+BEGIN
+    IF watermark IS NOT NULL THEN
+        RETURN defidata.hour_of(watermark - defidata.setting_value('overlap')::interval);
+    END IF;
+    SELECT * INTO present FROM defidata.source_range(source);
+    start := defidata.hour_of(present.newest - defidata.setting_value('initial_span')::interval) + interval '1 hour';
+    IF present.oldest < start THEN
+        RAISE NOTICE 'source "%" has rows since %, older than the first import''s %', source,
+                     to_char(present.oldest AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), defidata.setting_value('initial_span')
+            USING HINT = format('CALL defidata_backfill(%L, %L) imports them.', present.oldest::text, start::text);
+    END IF;
+    RETURN start;
+END
+$$;
+COMMENT ON FUNCTION defidata.import_start(text, timestamptz) IS 'where an import of a source begins: the overlap before the watermark, or, the first time, initial_span before its newest row';
+COMMENT ON FUNCTION defidata.source_range(text) IS 'times of the oldest and the newest row of a source between 2006 and now';
+
+CREATE FUNCTION defidata.import(since timestamptz) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    batch  defidata.batch;
+    counts jsonb := '{"fetched": 0, "inserted": 0, "updated": 0, "rejected": 0}';
+BEGIN
+    PERFORM defidata.setup();
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    FOR batch IN SELECT * FROM defidata.plan_import(since, NULL) LOOP
+        counts := defidata.add_counts(counts, defidata.import_batch(batch));
+    END LOOP;
+    RETURN counts;
+END
+$$;
+COMMENT ON FUNCTION defidata.import(timestamptz) IS 'the import stage; see defidata_import';
+
+CREATE FUNCTION defidata_import(since timestamptz DEFAULT NULL, OUT fetched bigint, OUT inserted bigint, OUT updated bigint, OUT rejected bigint)
+    LANGUAGE sql
+BEGIN ATOMIC
+    SELECT (i ->> 'fetched')::bigint, (i ->> 'inserted')::bigint, (i ->> 'updated')::bigint, (i ->> 'rejected')::bigint
+      FROM defidata.import(since) i;
+END;
+COMMENT ON FUNCTION defidata_import(timestamptz) IS 'copies new, late and corrected rows of every source, from since (NULL: each source''s watermark less the overlap). 55000 without a source; 08001 or 08006 where a remote is down; 42703 or 42804 where its shape has changed';
+
+REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.clean(text), defidata.instant_of(bigint),
+    defidata.instant_of(timestamp), defidata.instant_of(timestamptz), defidata.hour_of(timestamptz),
+    defidata.epoch_of(timestamptz), defidata.add_counts(jsonb, jsonb), defidata.source_sql(text),
+    defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean),
+    defidata.copy_statement(text, boolean, text),
+    defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric),
+    defidata.count_uncopied(text, timestamptz, text, bigint),
+    defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),
+    defidata.import_batch(defidata.batch),
+    defidata.import_prices(text, timestamptz, timestamptz, timestamptz), defidata.source_range(text),
+    defidata.plan_import(timestamptz, timestamptz), defidata.require_source(), defidata.import_start(text, timestamptz),
+    defidata.import(timestamptz), defidata_import(timestamptz) FROM PUBLIC;

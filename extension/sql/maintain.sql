@@ -1,0 +1,169 @@
+-- maintain.sql: cleaning the copy again, and deleting what is old.
+
+-- Rows are judged here, where the list is, and then changed by key.
+CREATE FUNCTION defidata.reclean_mentions(from_at timestamptz, until_at timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    judged record;
+BEGIN
+    SELECT array_agg(n.source) AS sources, array_agg(n.id) AS ids, array_agg(n.token) AS tokens, array_agg(n.reason) AS reasons,
+           array_agg(DISTINCT n.hour) AS hours, count(*) AS rows
+      INTO judged
+      FROM (SELECT j.source, j.id, j.hour, j.token AS former_token, j.former_reason, j.reason,
+                   CASE WHEN j.reason IS NULL THEN defidata.clean(j.symbol) END AS token
+              FROM (SELECT r.source, r.id, r.hour, r.symbol, r.token, r.reason AS former_reason,
+                           defidata.reject_reason(r.hour, r.symbol, r.mentions, r.sentiment, 'infinity') AS reason
+                      FROM (SELECT * FROM defidata.raw_mentions w
+                             WHERE w.hour >= from_at AND w.hour < until_at AND w.reason IS DISTINCT FROM 'hour' OFFSET 0) r) j OFFSET 0) n
+     WHERE (n.token, n.reason) IS DISTINCT FROM (n.former_token, n.former_reason);
+    IF judged.rows > 0 THEN
+        UPDATE defidata.raw_mentions r SET token = j.token, reason = j.reason
+          FROM unnest(judged.sources, judged.ids, judged.tokens, judged.reasons) j (source, id, token, reason)
+         WHERE r.source = j.source AND r.id = j.id;
+        UPDATE defidata.hours h SET summed = false WHERE h.hour = ANY (judged.hours);
+    END IF;
+    RETURN judged.rows;
+END
+$$;
+COMMENT ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz) IS 'cleans the raw rows of the hours from from_at until until_at again; returns how many changed';
+
+CREATE FUNCTION defidata.reclean_prices() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    judged record;
+BEGIN
+    SELECT array_agg(n.source) AS sources, array_agg(n.id) AS ids, array_agg(n.token) AS tokens, array_agg(n.reason) AS reasons, count(*) AS rows
+      INTO judged
+      FROM (SELECT j.source, j.id, j.token AS former_token, j.former_reason, j.reason,
+                   CASE WHEN j.reason IS NULL THEN defidata.clean(j.symbol) END AS token
+              FROM (SELECT p.source, p.id, p.symbol, p.token, p.reason AS former_reason,
+                           defidata.price_reject_reason(p.at, p.symbol, p.price, 'infinity') AS reason
+                      FROM (SELECT * FROM defidata.prices w WHERE w.reason IS DISTINCT FROM 'hour' OFFSET 0) p) j OFFSET 0) n
+     WHERE (n.token, n.reason) IS DISTINCT FROM (n.former_token, n.former_reason);
+    UPDATE defidata.prices p SET token = j.token, reason = j.reason
+      FROM unnest(judged.sources, judged.ids, judged.tokens, judged.reasons) j (source, id, token, reason)
+     WHERE p.source = j.source AND p.id = j.id;
+    RETURN judged.rows;
+END
+$$;
+COMMENT ON FUNCTION defidata.reclean_prices() IS 'cleans the symbols of all quotes again; returns how many changed';
+
+CREATE FUNCTION defidata_reclean() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    week    timestamptz;
+    changed bigint := 0;
+BEGIN
+    PERFORM defidata.setup();
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    FOR week IN SELECT DISTINCT defidata.week_of(h.hour) FROM defidata.hours h LOOP
+        changed := changed + defidata.reclean_mentions(week, week + interval '168 hours');
+    END LOOP;
+    RETURN changed + defidata.reclean_prices();
+END
+$$;
+COMMENT ON FUNCTION defidata_reclean() IS 'cleans the raw copy again after the list or a rule has changed; returns how many rows changed. The next compute takes the changed hours up';
+
+-- Hours newer than this feed a window of what is published.
+CREATE FUNCTION defidata.expiry(retention text) RETURNS timestamptz
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    span constant interval := defidata.setting_value(retention);
+BEGIN
+    RETURN CASE WHEN span > '0' THEN
+        least(defidata.hour_of(now() - span), (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled) - interval '336 hours') END;
+END
+$$;
+COMMENT ON FUNCTION defidata.expiry(text) IS 'the time before which a retention setting deletes; NULL where it keeps everything';
+
+CREATE FUNCTION defidata_expire(OUT relation text, OUT deleted bigint) RETURNS SETOF record
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    raw_end     timestamptz;
+    metrics_end timestamptz;
+    history_end timestamptz;
+    due         record;
+BEGIN
+    PERFORM defidata.setup();
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    raw_end := defidata.expiry('raw_retention');
+    metrics_end := defidata.expiry('metrics_retention');
+    history_end := now() - NULLIF(defidata.setting_value('history_retention')::interval, '0');
+    FOR due IN SELECT * FROM (VALUES
+            ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
+            ('metrics', 'hour < $1', metrics_end), ('hours', 'hour < $1', metrics_end),
+            ('mention_series', 'week <= $1 - interval ''168 hours''', metrics_end),
+            ('board_history', 'generation IN (SELECT p.generation FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
+            ('publication_history', 'published_at < $1', history_end),
+            ('runs', 'started_at < $1 AND status <> ''running''', history_end)) v (name, condition, until) WHERE until IS NOT NULL LOOP
+        EXECUTE format('DELETE FROM defidata.%I WHERE %s', due.name, due.condition) USING due.until;
+        GET DIAGNOSTICS deleted = ROW_COUNT;
+        relation := due.name;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata_expire() IS 'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that feed a window of what is published; returns the rows deleted by table';
+
+CREATE FUNCTION defidata_checksum(relation regclass) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
+    SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+DECLARE
+    names    text;
+    checksum text;
+BEGIN
+    SELECT string_agg(format(CASE a.atttypid WHEN 'timestamptz'::regtype THEN '%I AT TIME ZONE ''UTC''' ELSE '%I' END, a.attname),
+                      ', ' ORDER BY a.attname COLLATE "C") INTO names
+      FROM pg_attribute a
+     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
+       AND a.attname <> ALL ('{fetched_at,former_hour,started_at,finished_at,published_at,attached_at,chosen_at,seen_at,generation,run,pid}');
+    IF names IS NULL THEN
+        RAISE EXCEPTION 'there is no relation with columns to sum' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    EXECUTE format('SELECT count(*) || '':'' || COALESCE(sum(hashtextextended(ROW(%s)::text, 0)), 0) FROM %s', names, relation) INTO checksum;
+    RETURN checksum;
+END
+$$;
+COMMENT ON FUNCTION defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times and surrogate ids. Needs SELECT on the relation';
+
+CREATE FUNCTION defidata_history(token text, span interval DEFAULT '7 days')
+    RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    latest  timestamptz;
+    start   timestamptz;
+    subject text;
+    max_age interval;
+BEGIN
+    PERFORM defidata.setup();
+    IF span IS NULL OR span < '1 hour' OR span > '100 years' THEN
+        RAISE EXCEPTION 'span must be at least 1 hour and at most 100 years' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    max_age := defidata.setting_value('price_max_age');
+    SELECT p.latest_hour INTO latest FROM defidata.publication p;
+    start := defidata.hour_of(latest - span) + interval '1 hour';
+    -- as delivered ("btc") or as listed
+    subject := COALESCE((SELECT t.token FROM defidata.token_stats t WHERE t.token = defidata_history.token),
+                        defidata.clean(defidata_history.token), defidata_history.token);
+    RETURN QUERY
+    SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment, q.price
+      FROM generate_series(start, latest, interval '1 hour') c (hour)
+      LEFT JOIN defidata.hours h ON h.hour = c.hour
+      LEFT JOIN (SELECT e.* FROM defidata.mention_series s, LATERAL defidata.entries(s.series) e
+                  WHERE s.token = subject AND s.week >= defidata.week_of(start) AND s.week <= latest) e ON e.hour = c.hour
+      LEFT JOIN defidata.token_asset a ON a.token = subject
+      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, c.hour + interval '1 hour', max_age) q ON true
+     ORDER BY c.hour;
+END
+$$;
+COMMENT ON FUNCTION defidata_history(text, interval) IS 'one row for each clock hour up to the published one: mentions (0 where observed without one, NULL in an outage), mean sentiment, and the newest quote at the hour''s end';
+
+REVOKE ALL ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz), defidata.reclean_prices(), defidata_reclean(),
+    defidata.expiry(text), defidata_expire(), defidata_checksum(regclass), defidata_history(text, interval) FROM PUBLIC;

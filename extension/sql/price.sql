@@ -1,0 +1,152 @@
+-- price.sql: one asset for each token, its price figures, and price documents.
+
+CREATE FUNCTION defidata.price_reject_reason(at timestamptz, symbol text, price float8, as_of timestamptz) RETURNS text
+    STABLE PARALLEL SAFE LANGUAGE sql
+    RETURN COALESCE(defidata.reject_reason(defidata.hour_of(at), symbol, 0, NULL, as_of),
+                    CASE WHEN price > 0 AND price < 'infinity' THEN NULL ELSE 'price' END);
+COMMENT ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz) IS 'why a quote is rejected: hour, symbol, disabled or price; NULL where it is fine';
+
+-- Several assets can share a symbol.  The one with the largest market cap
+-- stands for the token and keeps standing until it has had no quotes for a
+-- week, so that a flip of ranks fabricates no returns.
+CREATE FUNCTION defidata.choose_assets(hour timestamptz) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    hour_end constant timestamptz := hour + interval '1 hour';
+    max_age  constant interval := defidata.setting_value('price_max_age');
+BEGIN
+    DELETE FROM defidata.token_asset a
+     WHERE NOT EXISTS (SELECT FROM defidata.prices p
+                        WHERE p.token = a.token AND p.source = a.source AND p.asset = a.asset AND p.reason IS NULL
+                          AND p.at <= hour_end AND p.at > hour_end - interval '7 days');
+    INSERT INTO defidata.token_asset (token, source, asset, chosen_at)
+    SELECT DISTINCT ON (q.token) q.token, q.source, q.asset, hour
+      FROM (SELECT DISTINCT ON (p.token, p.source, p.asset) p.token, p.source, p.asset, p.market_cap
+              FROM defidata.prices p
+             WHERE p.reason IS NULL AND p.at <= hour_end AND p.at > hour_end - max_age
+               AND NOT EXISTS (SELECT FROM defidata.token_asset a WHERE a.token = p.token)
+             ORDER BY p.token, p.source, p.asset, p.at DESC, p.id DESC) q
+     ORDER BY q.token, NULLIF(q.market_cap, 'NaN') DESC NULLS LAST, q.source, q.asset;
+END
+$$;
+COMMENT ON FUNCTION defidata.choose_assets(timestamptz) IS 'chooses an asset for each token that has quotes and none yet, as of the hour''s end';
+
+CREATE FUNCTION defidata.newest_quote(token text, source text, asset text, at timestamptz, max_age interval,
+                                      OUT quoted_at timestamptz, OUT price float8, OUT change_24h float8, OUT market_cap float8)
+    STABLE LANGUAGE sql
+AS $$
+    SELECT p.at, p.price, p.change_24h, p.market_cap
+      FROM defidata.prices p
+     WHERE p.token = $1 AND p.source = $2 AND p.asset = $3 AND p.reason IS NULL AND p.at <= $4 AND p.at > $4 - $5
+     ORDER BY p.token DESC, p.at DESC, p.id DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION defidata.newest_quote(text, text, text, timestamptz, interval) IS 'the newest quote of an asset at a moment, not older than max_age';
+
+CREATE FUNCTION defidata.price_stats(hour timestamptz)
+    RETURNS TABLE (token text, price float8, price_change_1h float8, price_change_24h float8, price_change_7d float8,
+                   price_volatility_7d float8, market_cap float8, price_at timestamptz)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    hour_end constant timestamptz := hour + interval '1 hour';
+    max_age  constant interval := defidata.setting_value('price_max_age');
+BEGIN
+    RETURN QUERY
+    SELECT a.token, q.price,
+           CASE WHEN h1.quoted_at < q.quoted_at THEN q.price / h1.price - 1 END,
+           COALESCE(CASE WHEN h24.quoted_at < q.quoted_at THEN q.price / h24.price - 1 END, q.change_24h),
+           CASE WHEN h168.quoted_at < q.quoted_at THEN q.price / h168.price - 1 END,
+           v.volatility, q.market_cap, q.quoted_at
+      FROM defidata.token_asset a
+      JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end, max_age) q ON q.price IS NOT NULL
+      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end - interval '1 hour', max_age) h1 ON true
+      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end - interval '24 hours', max_age) h24 ON true
+      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end - interval '168 hours', max_age) h168 ON true
+      -- 8760 hours make a year
+      LEFT JOIN LATERAL (SELECT CASE WHEN count(*) >= 24 THEN stddev_samp(ln(s.price) - ln(s.former)) * sqrt(8760) END AS volatility
+                           FROM (SELECT l.price, l.hour, lag(l.price) OVER w AS former, lag(l.hour) OVER w AS former_hour
+                                   FROM (SELECT DISTINCT ON (defidata.hour_of(p.at)) defidata.hour_of(p.at) AS hour, p.price
+                                           FROM defidata.prices p
+                                          WHERE p.token = a.token AND p.source = a.source AND p.asset = a.asset AND p.reason IS NULL
+                                            AND p.at < hour_end AND p.at >= hour_end - interval '168 hours'
+                                          ORDER BY defidata.hour_of(p.at), p.at DESC, p.id DESC) l
+                                 WINDOW w AS (ORDER BY l.hour)) s
+                          WHERE s.hour = s.former_hour + interval '1 hour') v ON true;
+END
+$$;
+COMMENT ON FUNCTION defidata.price_stats(timestamptz) IS 'price figures of every token that has quotes, as of the hour''s end';
+
+CREATE FUNCTION defidata.document_quotes(document jsonb, OUT asset text, OUT symbol text, OUT at text, OUT price text,
+                                         OUT change_24h text, OUT volume_24h text, OUT market_cap text)
+    RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(document) = 'object' AND jsonb_typeof(document -> 'data') IN ('array', 'object') THEN
+        -- CoinMarketCap: listings have an array, quotes an object keyed by id or symbol
+        RETURN QUERY
+        SELECT e ->> 'slug', e ->> 'symbol',
+               COALESCE(e #>> '{quote,USD,last_updated}', e ->> 'last_updated', document #>> '{status,timestamp}'),
+               e #>> '{quote,USD,price}', e #>> '{quote,USD,percent_change_24h}', e #>> '{quote,USD,volume_24h}',
+               e #>> '{quote,USD,market_cap}'
+          FROM jsonb_path_query(document, 'lax $.data[*] ? (@.type() == "object")') d,
+               jsonb_path_query(d, '$ ? (exists(@.quote)), $.* ? (exists(@.quote)), $.*[*] ? (exists(@.quote))') e;
+    ELSIF jsonb_typeof(document) = 'array' THEN
+        RETURN QUERY
+        SELECT e ->> 'id', e ->> 'symbol', e ->> 'last_updated', e ->> 'current_price',
+               e ->> 'price_change_percentage_24h', e ->> 'total_volume', e ->> 'market_cap'
+          FROM jsonb_array_elements(document) e WHERE jsonb_typeof(e) = 'object' AND e ? 'current_price';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.document_quotes(jsonb) IS 'the quotes of a CoinMarketCap or CoinGecko document, figures as text';
+
+CREATE FUNCTION defidata_load_prices(document jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    stored    bigint;
+    loaded_at constant timestamptz := clock_timestamp();
+BEGIN
+    PERFORM defidata.setup();
+    IF document IS NULL OR (SELECT count(*) FROM defidata.document_quotes(document)) = 0 AND document NOT IN ('[]', '{"data": []}') THEN
+        RAISE EXCEPTION 'the document holds no quotes' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Expected are CoinMarketCap listings (data[].quote.USD) or CoinGecko markets ([].current_price).';
+    END IF;
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    INSERT INTO defidata.prices AS p (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
+    SELECT 'documents', q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, q.asset, q.at, q.price,
+           q.change_24h / 100, q.volume_24h, q.market_cap, loaded_at, q.symbol, q.reason
+      FROM (SELECT f.*, f.asset || '@' || to_char(f.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS id,
+                   defidata.price_reject_reason(f.at, f.symbol, f.price, loaded_at) AS reason
+              FROM (SELECT DISTINCT ON (n.asset, n.at) n.*
+                      FROM (SELECT left(COALESCE(d.asset, d.symbol, ''), 256) AS asset, d.symbol, defidata.parse_instant(d.at, loaded_at) AS at,
+                                   defidata.parse_number(d.price) AS price, defidata.parse_number(d.change_24h) AS change_24h,
+                                   defidata.parse_number(d.volume_24h) AS volume_24h, defidata.parse_number(d.market_cap) AS market_cap
+                              FROM defidata.document_quotes(document) d) n
+                     ORDER BY n.asset, n.at, n.price) f) q
+    ON CONFLICT (source, id) DO UPDATE
+       SET token = excluded.token, price = excluded.price, change_24h = excluded.change_24h, volume_24h = excluded.volume_24h,
+           market_cap = excluded.market_cap, fetched_at = excluded.fetched_at, symbol = excluded.symbol, reason = excluded.reason
+     WHERE (p.price, p.change_24h, p.volume_24h, p.market_cap, p.symbol)
+           IS DISTINCT FROM (excluded.price, excluded.change_24h, excluded.volume_24h, excluded.market_cap, excluded.symbol);
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION defidata_load_prices(jsonb) IS 'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents, numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds no quotes';
+
+CREATE FUNCTION defidata.parse_instant(at text, otherwise timestamptz) RETURNS timestamptz
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+AS $$
+BEGIN
+    RETURN COALESCE(at::timestamptz, otherwise);
+EXCEPTION WHEN data_exception THEN
+    RETURN otherwise;
+END
+$$;
+COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS 'an ISO 8601 time, UTC where it names no zone; otherwise where it is NULL or none';
+
+REVOKE ALL ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz), defidata.choose_assets(timestamptz),
+    defidata.newest_quote(text, text, text, timestamptz, interval), defidata.price_stats(timestamptz),
+    defidata.document_quotes(jsonb), defidata_load_prices(jsonb), defidata.parse_instant(text, timestamptz) FROM PUBLIC;

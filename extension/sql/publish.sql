@@ -1,0 +1,207 @@
+-- publish.sql: token_stats, boards and daily_mentions as of the latest settled
+-- hour, replaced by changes of rows, never by DROP or TRUNCATE, so that every
+-- reader sees one whole generation and waits for nobody.
+
+CREATE FUNCTION defidata.settle_hours() RETURNS timestamptz
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    settle_after constant interval := defidata.setting_value('settle_after');
+BEGIN
+    UPDATE defidata.hours h SET settled = v.settled
+      FROM (SELECT o.hour, now() >= o.hour + settle_after AND (before.n < 24 OR o.rows >= before.median / 2) AS settled
+              FROM defidata.hours o,
+                   LATERAL (SELECT count(*) AS n, percentile_cont(0.5) WITHIN GROUP (ORDER BY p.rows) AS median
+                              FROM (SELECT q.rows FROM defidata.hours q WHERE q.hour < o.hour ORDER BY q.hour DESC LIMIT 24) p) before
+             WHERE o.summed AND (NOT o.settled OR NOT o.published OR o.hour > now() - interval '3 days')) v
+     WHERE h.hour = v.hour AND h.settled <> v.settled;
+    RETURN (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled AND h.summed AND h.measured AND h.hour <= now());
+END
+$$;
+COMMENT ON FUNCTION defidata.settle_hours() IS 'decides which hours are settled and returns the latest one whose metrics stand';
+
+-- Makes a table equal to what a query returns and writes only the rows that
+-- differ; returns how many.  $1 and $2 of the query are hour and board.
+CREATE FUNCTION defidata.replace_contents(target regclass, query text, hour timestamptz, board text) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    key     text;
+    names   text;
+    others  text;
+    changed bigint;
+BEGIN
+    SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum = ANY (i.indkey)),
+           string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum),
+           string_agg(format('%1$I = excluded.%1$I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum <> ALL (i.indkey))
+      INTO key, names, others
+      FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE i.indrelid = target AND i.indisprimary;
+    EXECUTE format($sql$
+        WITH new AS MATERIALIZED (SELECT %2$s FROM (%1$s) q),
+             gone AS (DELETE FROM %3$s t WHERE NOT EXISTS (SELECT FROM new n WHERE (n.%4$s) = (t.%4$s)) RETURNING 1),
+             put AS (INSERT INTO %3$s AS t (%2$s) SELECT %2$s FROM new
+                     ON CONFLICT (%4$s) DO UPDATE SET %5$s WHERE (t.*) IS DISTINCT FROM (excluded.*) RETURNING 1)
+        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)
+        $sql$, query, names, target, key, others) INTO changed USING hour, board;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz, text) IS 'makes a table with a key of one column equal to a query and returns how many rows that changed';
+
+CREATE FUNCTION defidata.token_stats_rows(at timestamptz) RETURNS SETOF record
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    coverage constant float8 := defidata.setting_value('min_coverage')::float8;
+    observed constant timestamptz[] := defidata.observed_hours(at, at + interval '1 hour');
+    total    constant float8 := (SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > at - interval '24 hours' AND h.hour <= at);
+BEGIN
+    RETURN QUERY
+    SELECT s.token, COALESCE(l.name, b.name), at, m.mentions::bigint, m.sentiment, m.sma_24h, m.sma_7d, m.sma_14d, m.sma_24h_prev, m.sma_7d_prev,
+           m.change_24h, m.change_7d, m.trend_24h, m.surge_14d, m.deviation_14d, m.rsd_24h, m.rsd_7d, m.rsd_14d, m.zscore_14d,
+           m.sentiment_24h, m.sentiment_7d, m.coverage_14d,
+           CASE WHEN m.sma_24h IS NOT NULL THEN defidata.mentions_between(s.series, at - interval '23 hours', at + interval '1 hour') / NULLIF(total, 0) END,
+           p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d, p.price_volatility_7d, p.market_cap, p.price_at,
+           m.mentions_24h, m.baseline_24h
+      FROM (SELECT f.token, defidata.merge(f.series) AS series
+              FROM defidata.mention_series f
+             WHERE f.week >= defidata.week_of(at - interval '336 hours') AND f.week <= defidata.week_of(at)
+             GROUP BY f.token) s
+     CROSS JOIN LATERAL defidata.metrics_at(s.series, observed, at, coverage) m
+      LEFT JOIN defidata.token l ON l.symbol = s.token
+      LEFT JOIN defidata.builtin_token b ON b.symbol = s.token
+      LEFT JOIN defidata.price_stats(at) p ON p.token = s.token
+     WHERE defidata.mentions_between(s.series, at - interval '335 hours', at + interval '1 hour') > 0;
+END
+$$;
+COMMENT ON FUNCTION defidata.token_stats_rows(timestamptz) IS 'the rows of token_stats as of an hour';
+
+CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    shape constant text := (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+                              FROM pg_attribute a WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
+BEGIN
+    PERFORM defidata.choose_assets(hour);
+    RETURN defidata.replace_contents('defidata.token_stats', format('SELECT * FROM defidata.token_stats_rows($1) AS t (%s)', shape), hour, NULL);
+END
+$$;
+COMMENT ON FUNCTION defidata.publish_token_stats(timestamptz) IS 'brings token_stats to an hour and returns how many rows changed';
+
+-- Days are summed from the hours that changed since the last publish; the
+-- latest hour is the end of what readers see.
+CREATE FUNCTION defidata.publish_days(latest timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    due     date;
+    day_start timestamptz;
+    day_end timestamptz;
+    changed bigint;
+    total   bigint := 0;
+BEGIN
+    FOR due IN SELECT DISTINCT (h.hour AT TIME ZONE 'UTC')::date AS day FROM defidata.hours h
+                WHERE NOT h.published AND h.summed AND h.measured AND h.hour <= latest ORDER BY 1 LOOP
+        day_start := due::timestamp AT TIME ZONE 'UTC';
+        day_end := least(day_start + interval '24 hours', latest + interval '1 hour');
+        INSERT INTO defidata.daily_mentions AS d (day, mentions, tokens, observed_hours)
+        SELECT due, sum(h.mentions),
+               (SELECT count(*) FROM defidata.mention_series s
+                 WHERE s.week = defidata.week_of(day_start) AND defidata.mentions_between(s.series, day_start, day_end) > 0),
+               count(*)
+          FROM defidata.hours h WHERE h.hour >= day_start AND h.hour < day_end
+        ON CONFLICT (day) DO UPDATE SET mentions = excluded.mentions, tokens = excluded.tokens, observed_hours = excluded.observed_hours
+         WHERE (d.*) IS DISTINCT FROM (excluded.*);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        total := total + changed;
+        UPDATE defidata.hours h SET published = true WHERE h.hour >= day_start AND h.hour < day_end AND NOT h.published;
+    END LOOP;
+    RETURN total;
+END
+$$;
+COMMENT ON FUNCTION defidata.publish_days(timestamptz) IS 'brings daily_mentions up to the latest settled hour and returns how many rows changed';
+
+CREATE FUNCTION defidata.fill_boards() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    board   text;
+    changed bigint := 0;
+BEGIN
+    FOR board IN SELECT b.name FROM defidata.board b ORDER BY b.name LOOP
+        changed := changed + defidata.replace_contents(format('defidata.%I', board)::regclass,
+                                                       'SELECT * FROM defidata.board_rows($2)', NULL, board);
+    END LOOP;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION defidata.fill_boards() IS 'fills every board from token_stats and returns how many rows changed';
+
+-- A new generation: its record, its history, and word to whoever listens.
+CREATE FUNCTION defidata.announce(latest timestamptz) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    current record;
+    board   text;
+BEGIN
+    UPDATE defidata.publication p SET generation = p.generation + 1, latest_hour = latest, published_at = clock_timestamp()
+    RETURNING p.* INTO current;
+    INSERT INTO defidata.publication_history VALUES (current.generation, current.latest_hour, current.published_at);
+    FOR board IN SELECT b.name FROM defidata.board b LOOP
+        EXECUTE format('INSERT INTO defidata.board_history (generation, board, rank, token, value)'
+                       ' SELECT $1, $2, t.rank, t.token, t.value FROM defidata.%I t', board) USING current.generation, board;
+    END LOOP;
+    PERFORM pg_notify('defidata', json_build_object('generation', current.generation, 'latest_hour', to_jsonb(current.latest_hour AT TIME ZONE 'UTC') #>> '{}' || 'Z')::text);
+END
+$$;
+COMMENT ON FUNCTION defidata.announce(timestamptz) IS 'makes a new generation of publication and board history and notifies the channel defidata';
+
+CREATE FUNCTION defidata.publish_boards() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    changed constant bigint := defidata.fill_boards();
+BEGIN
+    IF changed > 0 THEN
+        PERFORM defidata.announce((SELECT p.latest_hour FROM defidata.publication p));
+    END IF;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION defidata.publish_boards() IS 'fills the boards from token_stats as it stands, as a new generation where one changed';
+
+CREATE FUNCTION defidata.publish() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    latest  timestamptz;
+    changed bigint;
+BEGIN
+    PERFORM defidata.setup();
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    latest := defidata.settle_hours();
+    IF latest IS NULL THEN
+        RETURN 0;
+    END IF;
+    changed := defidata.publish_token_stats(latest) + defidata.fill_boards() + defidata.publish_days(latest);
+    IF changed > 0 OR latest IS DISTINCT FROM (SELECT p.latest_hour FROM defidata.publication p) THEN
+        PERFORM defidata.announce(latest);
+    END IF;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION defidata.publish() IS 'the publish stage; see defidata_publish';
+
+CREATE FUNCTION defidata_publish() RETURNS bigint LANGUAGE sql
+BEGIN ATOMIC
+    SELECT defidata.publish();
+END;
+COMMENT ON FUNCTION defidata_publish() IS 'replaces token_stats, boards and daily_mentions as of the latest settled hour; returns how many rows changed. Where one did, generation and history grow and the channel defidata is notified';
+
+REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.replace_contents(regclass, text, timestamptz, text),
+    defidata.token_stats_rows(timestamptz), defidata.publish_token_stats(timestamptz), defidata.publish_days(timestamptz),
+    defidata.fill_boards(), defidata.announce(timestamptz), defidata.publish_boards(), defidata.publish(),
+    defidata_publish() FROM PUBLIC;

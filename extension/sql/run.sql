@@ -1,0 +1,318 @@
+-- run.sql: the whole cycle, in one transaction or in many, and its records.
+--
+-- Whoever runs the cycle holds the lock 'cycle' in each of its transactions.
+-- The procedures commit, so they can be neither SECURITY DEFINER nor have a SET
+-- clause: they only call functions, by full name.
+
+CREATE FUNCTION defidata.start_stage(run bigint, trigger text, stage text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    started bigint;
+BEGIN
+    INSERT INTO defidata.runs (run, trigger, stage, status, started_at, pid)
+    VALUES (start_stage.run, start_stage.trigger, start_stage.stage, 'running', clock_timestamp(), pg_backend_pid()) RETURNING id INTO started;
+    IF start_stage.run IS NULL THEN
+        UPDATE defidata.runs r SET run = started WHERE r.id = started;
+    END IF;
+    RETURN started;
+END
+$$;
+COMMENT ON FUNCTION defidata.start_stage(bigint, text, text) IS 'records that a stage runs; run: the id of the run''s first record, NULL for that record itself';
+
+CREATE FUNCTION defidata.note_counts(stage bigint, counts jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE defidata.runs r SET counts = defidata.add_counts(r.counts, note_counts.counts) WHERE r.id = note_counts.stage;
+END
+$$;
+COMMENT ON FUNCTION defidata.note_counts(bigint, jsonb) IS 'adds counts to the record of a stage';
+
+CREATE FUNCTION defidata.finish_stage(stage bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE defidata.runs r
+       SET status = 'ok', finished_at = clock_timestamp(),
+           latest_hour = CASE r.stage WHEN 'publish' THEN (SELECT p.latest_hour FROM defidata.publication p)
+                                      ELSE (SELECT max(h.hour) FROM defidata.hours h) END
+     WHERE r.id = finish_stage.stage;
+END
+$$;
+COMMENT ON FUNCTION defidata.finish_stage(bigint) IS 'records that a stage has succeeded';
+
+CREATE TYPE defidata.failure AS (
+    sqlstate text,
+    message  text,
+    detail   text,
+    hint     text
+);
+COMMENT ON TYPE defidata.failure IS 'an error that a step of a run met';
+
+CREATE FUNCTION defidata.record_failure(stage bigint, INOUT failure defidata.failure)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE defidata.runs r
+       SET status = 'failed', finished_at = clock_timestamp(), sqlstate = failure.sqlstate,
+           error = concat_ws(': ', failure.message, NULLIF(failure.detail, ''))
+     WHERE r.id = record_failure.stage
+    RETURNING concat_ws(' ', format('Stage %s of run %s failed.', r.stage, r.run), NULLIF(failure.detail, '')) INTO failure.detail;
+    failure.hint := COALESCE(NULLIF(failure.hint, ''), 'defidata.runs has the record; the next run takes the work up where this one left it.');
+END
+$$;
+COMMENT ON FUNCTION defidata.record_failure(bigint, defidata.failure) IS 'records that a stage has failed and completes the error with the stage and the next step';
+
+-- A record that says running, of a process that is gone, was interrupted.
+CREATE FUNCTION defidata.mark_interrupted() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE defidata.runs r SET status = 'interrupted', finished_at = clock_timestamp()
+     WHERE r.status = 'running'
+       AND NOT EXISTS (SELECT FROM pg_stat_activity a
+                        WHERE a.pid = r.pid AND a.pid <> pg_backend_pid() AND COALESCE(a.backend_start <= r.started_at, true));
+END
+$$;
+COMMENT ON FUNCTION defidata.mark_interrupted() IS 'marks the records of runs whose process has died';
+
+CREATE FUNCTION defidata_refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint, OUT inserted bigint, OUT updated bigint,
+                                 OUT rejected bigint, OUT computed bigint, OUT published bigint, OUT elapsed interval)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    started constant timestamptz := clock_timestamp();
+    stage   bigint;
+    run     bigint;
+    counts  jsonb;
+BEGIN
+    PERFORM defidata.setup();
+    status := 'skipped';
+    IF pg_try_advisory_xact_lock(defidata.lock_key('cycle')) THEN
+        PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+        PERFORM defidata.mark_interrupted();
+        run := defidata.start_stage(NULL, 'refresh', 'import');
+        counts := defidata.import(NULL);
+        fetched := counts ->> 'fetched';
+        inserted := counts ->> 'inserted';
+        updated := counts ->> 'updated';
+        rejected := counts ->> 'rejected';
+        PERFORM defidata.note_counts(run, counts), defidata.finish_stage(run);
+        stage := defidata.start_stage(run, 'refresh', 'compute');
+        computed := defidata.compute(NULL);
+        PERFORM defidata.note_counts(stage, jsonb_build_object('computed', computed)), defidata.finish_stage(stage);
+        stage := defidata.start_stage(run, 'refresh', 'publish');
+        published := defidata.publish();
+        PERFORM defidata.note_counts(stage, jsonb_build_object('published', published)), defidata.finish_stage(stage);
+        status := 'ok';
+    END IF;
+    SELECT p.latest_hour INTO latest_hour FROM defidata.publication p;
+    elapsed := clock_timestamp() - started;
+END
+$$;
+COMMENT ON FUNCTION defidata_refresh() IS 'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped beside a running refresh or run; computed: rows of metrics written; published: rows changed that readers see';
+
+-- Begins a run, unless another one is under way.
+CREATE FUNCTION defidata.start_run() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM defidata.setup();
+    IF NOT pg_try_advisory_xact_lock(defidata.lock_key('cycle')) THEN
+        INSERT INTO defidata.runs (trigger, stage, status, started_at, finished_at, pid)
+        VALUES ('run', 'import', 'skipped', clock_timestamp(), clock_timestamp(), pg_backend_pid());
+        RETURN NULL;
+    END IF;
+    PERFORM defidata.mark_interrupted();
+    RETURN defidata.start_stage(NULL, 'run', 'import');
+END
+$$;
+COMMENT ON FUNCTION defidata.start_run() IS 'records the begin of a run and returns its id; NULL beside another run or refresh';
+
+CREATE FUNCTION defidata.lock_cycle(trigger text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF trigger = 'run' THEN
+        PERFORM pg_advisory_xact_lock(defidata.lock_key('cycle'));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.lock_cycle(text) IS 'takes the lock of the cycle for the transaction, where the trigger is a run';
+
+-- The steps of a run catch their error, because the run's record has to tell it.
+CREATE FUNCTION defidata.try_plan(trigger text, since timestamptz, until_hour timestamptz, OUT batches defidata.batch[], OUT failure defidata.failure)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM defidata.lock_cycle(trigger);
+    batches := ARRAY(SELECT b FROM defidata.plan_import(since, until_hour) b);
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+    GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
+                            failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;
+END
+$$;
+COMMENT ON FUNCTION defidata.try_plan(text, timestamptz, timestamptz) IS 'plan_import as a step of a run';
+
+CREATE FUNCTION defidata.try_batch(stage bigint, trigger text, batch defidata.batch) RETURNS defidata.failure
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    failure defidata.failure;
+BEGIN
+    PERFORM defidata.lock_cycle(trigger);
+    PERFORM defidata.note_counts(stage, defidata.import_batch(batch));
+    RETURN NULL;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+    GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
+                            failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;
+    RETURN failure;
+END
+$$;
+COMMENT ON FUNCTION defidata.try_batch(bigint, text, defidata.batch) IS 'import_batch as a step of a run';
+
+CREATE FUNCTION defidata.try_compute(stage bigint, trigger text, until_hour timestamptz, OUT more boolean, OUT failure defidata.failure)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    step record;
+BEGIN
+    PERFORM defidata.lock_cycle(trigger);
+    step := defidata.compute_step(until_hour);
+    PERFORM defidata.note_counts(stage, jsonb_build_object('computed', step.computed));
+    more := step.more;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+    GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
+                            failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;
+    more := false;
+END
+$$;
+COMMENT ON FUNCTION defidata.try_compute(bigint, text, timestamptz) IS 'compute_step as a step of a run';
+
+CREATE FUNCTION defidata.try_publish(stage bigint, trigger text) RETURNS defidata.failure
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    failure defidata.failure;
+BEGIN
+    PERFORM defidata.lock_cycle(trigger);
+    PERFORM defidata.note_counts(stage, jsonb_build_object('published', defidata.publish()));
+    RETURN NULL;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+    GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
+                            failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;
+    RETURN failure;
+END
+$$;
+COMMENT ON FUNCTION defidata.try_publish(bigint, text) IS 'publish as a step of a run';
+
+-- A lost remote connection lets the transaction that met it no longer commit, so
+-- the failure is recorded in one of its own.
+CREATE PROCEDURE defidata.fail(stage bigint, failure defidata.failure)
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    ROLLBACK;
+    failure := defidata.record_failure(stage, failure);
+    COMMIT;
+    RAISE EXCEPTION USING ERRCODE = failure.sqlstate, MESSAGE = failure.message,
+                          DETAIL = failure.detail, HINT = failure.hint;
+END
+$$;
+COMMENT ON PROCEDURE defidata.fail(bigint, defidata.failure) IS 'records a failure and raises it again';
+
+CREATE PROCEDURE defidata.run_import(stage bigint, trigger text, since timestamptz, until_hour timestamptz)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    plan    record;
+    batch   defidata.batch;
+    failure defidata.failure;
+BEGIN
+    SELECT p.batches, p.failure INTO plan FROM defidata.try_plan(trigger, since, until_hour) p;
+    failure := plan.failure;
+    IF failure.sqlstate IS NOT NULL THEN
+        CALL defidata.fail(stage, failure);
+    END IF;
+    COMMIT;
+    FOREACH batch IN ARRAY plan.batches LOOP
+        failure := defidata.try_batch(stage, trigger, batch);
+        IF failure.sqlstate IS NOT NULL THEN
+            CALL defidata.fail(stage, failure);
+        END IF;
+        COMMIT;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE defidata.run_import(bigint, text, timestamptz, timestamptz) IS 'the import stage with a commit after each batch';
+
+CREATE PROCEDURE defidata.run_compute(stage bigint, trigger text, until_hour timestamptz)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    step    record;
+    failure defidata.failure;
+BEGIN
+    LOOP
+        SELECT c.more, c.failure INTO step FROM defidata.try_compute(stage, trigger, until_hour) c;
+        failure := step.failure;
+        IF failure.sqlstate IS NOT NULL THEN
+            CALL defidata.fail(stage, failure);
+        END IF;
+        COMMIT;
+        EXIT WHEN step.more IS NOT TRUE;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE defidata.run_compute(bigint, text, timestamptz) IS 'the compute stage with a commit after each week';
+
+CREATE PROCEDURE defidata.run_publish(stage bigint, trigger text)
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    failure defidata.failure;
+BEGIN
+    failure := defidata.try_publish(stage, trigger);
+    IF failure.sqlstate IS NOT NULL THEN
+        CALL defidata.fail(stage, failure);
+    END IF;
+    COMMIT;
+END
+$$;
+COMMENT ON PROCEDURE defidata.run_publish(bigint, text) IS 'the publish stage in a transaction of its own';
+
+CREATE PROCEDURE defidata_run()
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    run   bigint;
+    stage bigint;
+BEGIN
+    run := defidata.start_run();
+    COMMIT;
+    IF run IS NULL THEN
+        RAISE NOTICE 'another refresh or run is under way';
+        RETURN;
+    END IF;
+    CALL defidata.run_import(run, 'run', NULL::timestamptz, NULL::timestamptz);
+    PERFORM defidata.finish_stage(run);
+    stage := defidata.start_stage(run, 'run', 'compute');
+    COMMIT;
+    CALL defidata.run_compute(stage, 'run', 'infinity'::timestamptz);
+    PERFORM defidata.finish_stage(stage);
+    stage := defidata.start_stage(run, 'run', 'publish');
+    COMMIT;
+    CALL defidata.run_publish(stage, 'run');
+    PERFORM defidata.finish_stage(stage);
+    COMMIT;
+END
+$$;
+COMMENT ON PROCEDURE defidata_run() IS 'the cycle of defidata_refresh with a commit after each stage and batch, each stage on record in defidata.runs, also where it fails; the error is raised again. For pg_cron';
+
+REVOKE ALL ON FUNCTION defidata.start_stage(bigint, text, text), defidata.note_counts(bigint, jsonb), defidata.finish_stage(bigint),
+    defidata.record_failure(bigint, defidata.failure), defidata.mark_interrupted(), defidata_refresh(), defidata.start_run(),
+    defidata.lock_cycle(text), defidata.try_plan(text, timestamptz, timestamptz), defidata.try_batch(bigint, text, defidata.batch),
+    defidata.try_compute(bigint, text, timestamptz), defidata.try_publish(bigint, text) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE defidata.fail(bigint, defidata.failure), defidata.run_import(bigint, text, timestamptz, timestamptz),
+    defidata.run_compute(bigint, text, timestamptz), defidata.run_publish(bigint, text), defidata_run() FROM PUBLIC;

@@ -1,0 +1,199 @@
+--
+-- The type defidata.series, the aggregates that build one, and the functions
+-- that draw figures from one.
+--
+
+CREATE TYPE defidata.series;
+
+CREATE FUNCTION defidata.series_in(cstring) RETURNS defidata.series
+AS 'MODULE_PATHNAME', 'defidata_series_in'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.series_in(cstring) IS 'input function of defidata.series';
+
+CREATE FUNCTION defidata.series_out(defidata.series) RETURNS cstring
+AS 'MODULE_PATHNAME', 'defidata_series_out'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.series_out(defidata.series) IS 'output function of defidata.series';
+
+CREATE FUNCTION defidata.series_recv(internal) RETURNS defidata.series
+AS 'MODULE_PATHNAME', 'defidata_series_recv'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.series_recv(internal) IS 'binary input function of defidata.series';
+
+CREATE FUNCTION defidata.series_send(defidata.series) RETURNS bytea
+AS 'MODULE_PATHNAME', 'defidata_series_send'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.series_send(defidata.series) IS 'binary output function of defidata.series';
+
+-- a series is compact already: compression would cost time and gain little
+CREATE TYPE defidata.series (
+	INPUT = defidata.series_in,
+	OUTPUT = defidata.series_out,
+	RECEIVE = defidata.series_recv,
+	SEND = defidata.series_send,
+	INTERNALLENGTH = VARIABLE,
+	STORAGE = external
+);
+COMMENT ON TYPE defidata.series IS
+'mentions and sentiment of one token by hour: {hour:mentions[:sentiment sum in billionths:sentiment weight] ...}';
+
+--
+-- Aggregates
+--
+
+CREATE FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) RETURNS internal
+AS 'MODULE_PATHNAME', 'defidata_rolling_add'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) IS
+'transition function of defidata_rolling';
+REVOKE ALL ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) FROM PUBLIC;
+
+CREATE FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) RETURNS internal
+AS 'MODULE_PATHNAME', 'defidata_rolling_add'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) IS
+'transition function of defidata_rolling';
+REVOKE ALL ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) FROM PUBLIC;
+
+CREATE FUNCTION defidata.merge_add(internal, defidata.series) RETURNS internal
+AS 'MODULE_PATHNAME', 'defidata_merge_add'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.merge_add(internal, defidata.series) IS
+'transition function of defidata.merge';
+REVOKE ALL ON FUNCTION defidata.merge_add(internal, defidata.series) FROM PUBLIC;
+
+CREATE FUNCTION defidata.rolling_combine(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME', 'defidata_rolling_combine'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.rolling_combine(internal, internal) IS
+'combine function of defidata_rolling and defidata.merge';
+REVOKE ALL ON FUNCTION defidata.rolling_combine(internal, internal) FROM PUBLIC;
+
+CREATE FUNCTION defidata.rolling_serialize(internal) RETURNS bytea
+AS 'MODULE_PATHNAME', 'defidata_rolling_serialize'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.rolling_serialize(internal) IS
+'serialization function of defidata_rolling and defidata.merge';
+REVOKE ALL ON FUNCTION defidata.rolling_serialize(internal) FROM PUBLIC;
+
+CREATE FUNCTION defidata.rolling_deserialize(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME', 'defidata_rolling_deserialize'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.rolling_deserialize(bytea, internal) IS
+'deserialization function of defidata_rolling and defidata.merge';
+REVOKE ALL ON FUNCTION defidata.rolling_deserialize(bytea, internal) FROM PUBLIC;
+
+CREATE FUNCTION defidata.rolling_finish(internal) RETURNS defidata.series
+AS 'MODULE_PATHNAME', 'defidata_rolling_finish'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.rolling_finish(internal) IS
+'final function of defidata_rolling and defidata.merge';
+REVOKE ALL ON FUNCTION defidata.rolling_finish(internal) FROM PUBLIC;
+
+CREATE AGGREGATE defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision) (
+	SFUNC = defidata.rolling_add,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = defidata.rolling_finish,
+	COMBINEFUNC = defidata.rolling_combine,
+	SERIALFUNC = defidata.rolling_serialize,
+	DESERIALFUNC = defidata.rolling_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE defidata_rolling(timestamptz, bigint, double precision) IS
+'series of one token by hour in UTC; rows of one hour add up, rows without hour or mentions are ignored';
+
+CREATE AGGREGATE defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision, sentiment_weight bigint) (
+	SFUNC = defidata.rolling_add,
+	STYPE = internal,
+	SSPACE = 2048,
+	FINALFUNC = defidata.rolling_finish,
+	COMBINEFUNC = defidata.rolling_combine,
+	SERIALFUNC = defidata.rolling_serialize,
+	DESERIALFUNC = defidata.rolling_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE defidata_rolling(timestamptz, bigint, double precision, bigint) IS
+'series of one token by hour in UTC, each sentiment weighted by sentiment_weight, or by mentions where that is NULL';
+
+CREATE AGGREGATE defidata.merge(series defidata.series) (
+	SFUNC = defidata.merge_add,
+	STYPE = internal,
+	SSPACE = 8192,
+	FINALFUNC = defidata.rolling_finish,
+	COMBINEFUNC = defidata.rolling_combine,
+	SERIALFUNC = defidata.rolling_serialize,
+	DESERIALFUNC = defidata.rolling_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE defidata.merge(defidata.series) IS
+'one series of several; hours in common add up';
+REVOKE ALL ON FUNCTION defidata.merge(defidata.series) FROM PUBLIC;
+
+--
+-- Functions of a series
+--
+
+CREATE FUNCTION defidata.replace_hours(stored defidata.series, fresh defidata.series, hours timestamptz[])
+RETURNS defidata.series
+AS 'MODULE_PATHNAME', 'defidata_replace_hours'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.replace_hours(defidata.series, defidata.series, timestamptz[]) IS
+'stored with the given hours as they are in fresh, without those that fresh lacks; a NULL series is an empty one';
+REVOKE ALL ON FUNCTION defidata.replace_hours(defidata.series, defidata.series, timestamptz[]) FROM PUBLIC;
+
+CREATE FUNCTION defidata.entries(series defidata.series,
+	OUT hour timestamptz, OUT mentions bigint, OUT sentiment double precision, OUT sentiment_weight bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'defidata_entries'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 168;
+COMMENT ON FUNCTION defidata.entries(defidata.series) IS
+'the hours of a series as rows';
+REVOKE ALL ON FUNCTION defidata.entries(defidata.series) FROM PUBLIC;
+
+CREATE FUNCTION defidata_unroll(series defidata.series, window_width interval DEFAULT '24 hours',
+	observed timestamptz[] DEFAULT NULL)
+RETURNS TABLE(hour timestamptz, mentions bigint, sentiment double precision,
+	sma double precision, sma_prev double precision, change double precision,
+	stddev double precision, rsd double precision, zscore double precision,
+	ema double precision, sentiment_avg double precision)
+AS 'MODULE_PATHNAME', 'defidata_unroll'
+LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 336 COST 100;
+COMMENT ON FUNCTION defidata_unroll(defidata.series, interval, timestamptz[]) IS
+'figures of a moving window at each observed hour (NULL: each clock hour from first to last); NULL where under 75 % of a window was observed';
+
+CREATE FUNCTION defidata.metrics_between(series defidata.series, observed timestamptz[],
+	from_hour timestamptz, until_hour timestamptz, min_coverage double precision)
+RETURNS TABLE(hour timestamptz, mentions double precision, sentiment double precision,
+	sma_24h double precision, sma_7d double precision, sma_14d double precision,
+	sma_24h_prev double precision, sma_7d_prev double precision,
+	change_24h double precision, change_7d double precision,
+	trend_24h double precision, surge_14d double precision, deviation_14d double precision,
+	rsd_24h double precision, rsd_7d double precision, rsd_14d double precision,
+	zscore_14d double precision,
+	sentiment_24h double precision, sentiment_7d double precision,
+	coverage_14d double precision)
+AS 'MODULE_PATHNAME', 'defidata_metrics_between'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100;
+COMMENT ON FUNCTION defidata.metrics_between(defidata.series, timestamptz[], timestamptz, timestamptz, double precision) IS
+'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
+REVOKE ALL ON FUNCTION defidata.metrics_between(defidata.series, timestamptz[], timestamptz, timestamptz, double precision) FROM PUBLIC;
+
+CREATE FUNCTION defidata.metrics_at(series defidata.series, observed timestamptz[],
+	at timestamptz, min_coverage double precision,
+	OUT hour timestamptz, OUT mentions double precision, OUT sentiment double precision,
+	OUT sma_24h double precision, OUT sma_7d double precision, OUT sma_14d double precision,
+	OUT sma_24h_prev double precision, OUT sma_7d_prev double precision,
+	OUT change_24h double precision, OUT change_7d double precision,
+	OUT trend_24h double precision, OUT surge_14d double precision, OUT deviation_14d double precision,
+	OUT rsd_24h double precision, OUT rsd_7d double precision, OUT rsd_14d double precision,
+	OUT zscore_14d double precision,
+	OUT sentiment_24h double precision, OUT sentiment_7d double precision,
+	OUT coverage_14d double precision,
+	OUT mentions_24h double precision, OUT baseline_24h double precision)
+RETURNS record
+AS 'MODULE_PATHNAME', 'defidata_metrics_at'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) IS
+'the metrics at one hour, also where the series is silent, with expected mentions of a day now and over the fortnight before';
+REVOKE ALL ON FUNCTION defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) FROM PUBLIC;
