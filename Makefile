@@ -6,7 +6,7 @@ OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_code
 
 # the install script, in the order in which its parts build on each other
 PARTS = schema builtin_token series clean setting setup source import compute price board publish \
-	run backfill reconcile maintain grant schedule status
+	document run backfill reconcile maintain legacy grant schedule status
 DATA_built = extension/defidata--1.0.sql
 EXTRA_CLEAN = extension/sql/builtin_token.sql
 
@@ -14,10 +14,17 @@ REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test/isolation
 
-PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare
+# figures must have the same bits on every machine
+PG_CFLAGS = -ffp-contract=off
+
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
 include $(PGXS)
+else
+all install installcheck:
+	@echo "$(PG_CONFIG) not found: install postgresql-server-dev-15 or set PG_CONFIG" >&2; exit 1
+endif
 
 extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PARTS)))
 	cat $^ > $@
@@ -25,10 +32,12 @@ extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PAR
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
-.PHONY: demo demo-stop test bench fuzz check-code
+.PHONY: demo demo-stop test fuzz
 demo:
 	test/demo/demo.sh start
 demo-stop:
 	test/demo/demo.sh stop
 test:
 	test/run.sh
+fuzz:
+	FAMILY=fuzz FUZZ_SECONDS=$${FUZZ_SECONDS:-600} test/run.sh

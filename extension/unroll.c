@@ -14,8 +14,10 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/tupmacs.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -328,21 +330,62 @@ RoundUpToHour(TimestampTz time)
 	return HourGetTimestampTz(hour) < time ? hour + 1 : hour;
 }
 
-/* SumSeries starts a walk over the entries that windows in a range can hold. */
-static void
-SumSeries(MetricsWalk *walk, CallCache *cache, const struct varlena *series,
-		  const ObservedHours *observed, double min_coverage,
-		  int32 from_hour, int32 until_hour)
+/* ComparePieces orders parts of a series by their hours for qsort. */
+static int
+ComparePieces(const void *a, const void *b)
 {
-	int32		reach = from_hour - WINDOW_DAYS * HOURS_PER_DAY;
-	SeriesReader reader;
+	const SeriesReader *x = a;
+	const SeriesReader *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/*
+ * OpenPieces opens the parts of a series, in the order of their hours, and
+ * tells the number of their entries.  A token's facts are stored in parts; to
+ * merge them first would cost more than what is computed from them.
+ */
+static SeriesReader *
+OpenPieces(ArrayType *array, int *pieces, int *entries)
+{
+	int			items = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	SeriesReader *readers = palloc((Size) Max(items, 1) * sizeof(SeriesReader));
+	char	   *at = ARR_DATA_PTR(array);
+
+	if (ARR_HASNULL(array) && array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("parts of a series must not be null")));
+	*pieces = *entries = 0;
+	for (int i = 0; i < items; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		OpenSeries(&readers[*pieces], (struct varlena *) at);
+		*entries += readers[*pieces].count;
+		*pieces += readers[*pieces].count > 0;
+		at = att_addlength_pointer(at, -1, at);
+		at = (char *) att_align_nominal(at, TYPALIGN_INT);
+	}
+	qsort(readers, *pieces, sizeof(SeriesReader), ComparePieces);
+	for (int i = 1; i < *pieces; i++)
+		if (readers[i].first <= readers[i - 1].last)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("parts of a series must not overlap"),
+					 errhint("Use defidata.merge() to add up series of the same hours.")));
+	return readers;
+}
+
+/* SumPiece adds those entries of a part that windows in a range can hold. */
+static void
+SumPiece(MetricsWalk *walk, SeriesReader *reader, int32 reach, int32 until_hour)
+{
 	SeriesEntry entries[SERIES_BATCH];
 	int			count;
 
-	OpenSeries(&reader, series);
-	metrics_start(walk, observed, min_coverage,
-				  GetRoom(cache, (Size) (reader.count + 2) * sizeof(RunningSums)));
-	while ((count = ReadSeries(&reader, entries, SERIES_BATCH)) > 0)
+	if (reader->last <= reach || reader->first >= until_hour)
+		return;
+	while ((count = ReadSeries(reader, entries, SERIES_BATCH)) > 0)
 	{
 		int			first = 0;
 
@@ -352,7 +395,24 @@ SumSeries(MetricsWalk *walk, CallCache *cache, const struct varlena *series,
 			count--;
 		metrics_add(walk, entries + first, count - first);
 	}
+}
+
+/* SumSeries starts a walk over the entries that windows in a range can hold. */
+static void
+SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
+		  const ObservedHours *observed, double min_coverage,
+		  int32 from_hour, int32 until_hour)
+{
+	int			pieces;
+	int			entries;
+	SeriesReader *readers = OpenPieces(parts, &pieces, &entries);
+
+	metrics_start(walk, observed, min_coverage,
+				  GetRoom(cache, (Size) (entries + 2) * sizeof(RunningSums)));
+	for (int i = 0; i < pieces; i++)
+		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY, until_hour);
 	metrics_ready(walk);
+	pfree(readers);
 }
 
 /* metrics_between gives the metrics at each of the series' hours in a range. */
@@ -371,7 +431,7 @@ defidata_metrics_between(PG_FUNCTION_ARGS)
 	MetricsWalk walk;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	SumSeries(&walk, cache, PG_GETARG_SERIES_PP(0), observed, min_coverage,
+	SumSeries(&walk, cache, PG_GETARG_ARRAYTYPE_P(0), observed, min_coverage,
 			  from_hour, until_hour);
 	for (int i = 1; i <= walk.count; i++)
 	{
@@ -416,13 +476,15 @@ defidata_metrics_at(PG_FUNCTION_ARGS)
 	int32		hour = TimestampTzGetHour(PG_GETARG_TIMESTAMPTZ(2));
 	double		min_coverage = CheckCoverage(PG_GETARG_FLOAT8(3));
 	double		figures[METRICS_AND_LEVELS];
-	Datum		values[1 + METRICS_AND_LEVELS];
-	bool		nulls[1 + METRICS_AND_LEVELS] = {false};
+	Datum		values[1 + METRICS_AND_LEVELS + 2];
+	bool		nulls[1 + METRICS_AND_LEVELS + 2] = {false};
 	MetricsWalk walk;
 
-	SumSeries(&walk, cache, PG_GETARG_SERIES_PP(0), observed, min_coverage, hour, hour + 1);
+	SumSeries(&walk, cache, PG_GETARG_ARRAYTYPE_P(0), observed, min_coverage, hour, hour + 1);
 	metrics_move(&walk, hour, figures);
 	values[0] = TimestampTzGetDatum(HourGetTimestampTz(hour));
 	SetFigures(figures, METRICS_AND_LEVELS, &values[1], &nulls[1]);
+	values[1 + METRICS_AND_LEVELS] = Int64GetDatum(metrics_mentions(&walk, 1));
+	values[2 + METRICS_AND_LEVELS] = Int64GetDatum(metrics_mentions(&walk, WINDOW_DAYS));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row, values, nulls)));
 }

@@ -317,6 +317,13 @@ fill_hour(DayEnds *ends, int32_t hour, double *figures)
 	figures[METRIC_MENTIONS] = (double) ends->mentions;
 }
 
+/* Gives the plain sum of the mentions of the days up to the current hour. */
+int64_t
+metrics_mentions(const MetricsWalk *walk, int days)
+{
+	return (int64_t) (walk->sums[walk->at[0]].mentions - walk->sums[walk->at[days]].mentions);
+}
+
 /* Gives all figures of an hour not earlier than that of the call before. */
 void
 metrics_move(MetricsWalk *walk, int32_t hour, double figures[METRICS_AND_LEVELS])

@@ -114,6 +114,7 @@ extern void metrics_start(MetricsWalk *walk, const ObservedHours *observed,
 						  double min_coverage, RunningSums *room);
 extern void metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count);
 extern void metrics_ready(MetricsWalk *walk);
+extern int64_t metrics_mentions(const MetricsWalk *walk, int days);
 extern void metrics_move(MetricsWalk *walk, int32_t hour, double figures[METRICS_AND_LEVELS]);
 
 /* The figures of defidata_unroll after its hour and mentions. */

@@ -61,6 +61,8 @@ SELECT token, hour,
 	count(*) FILTER (WHERE age BETWEEN 24 AND 47) AS n24p,
 	count(*) FILTER (WHERE age >= 168) AS n168p,
 	count(*) FILTER (WHERE age >= 24) AS n312,
+	sum(c) FILTER (WHERE age < 24) AS c24,
+	sum(c) AS c336,
 	avg(c) FILTER (WHERE age < 24) AS a24,
 	avg(c) FILTER (WHERE age < 168) AS a168,
 	avg(c) AS a336,
@@ -104,13 +106,14 @@ SELECT t.token, t.hour, coalesce(c, 0) AS mentions, s AS sentiment,
 	CASE WHEN n168 >= 126 THEN s168 END AS sentiment_7d,
 	n336 / 336.0 AS coverage_14d,
 	CASE WHEN n24 >= 18 THEN 24 * a24 END AS mentions_24h,
-	CASE WHEN n312 >= 234 THEN 24 * a312 END AS baseline_24h
+	CASE WHEN n312 >= 234 THEN 24 * a312 END AS baseline_24h,
+	coalesce(c24, 0) AS total_24h, coalesce(c336, 0) AS total_14d
 FROM sums t LEFT JOIN surges u USING (token, hour);
 
 CREATE TABLE expected AS SELECT * FROM definition;
 CREATE TABLE actual AS
 SELECT token, m.*
-FROM series, clock, LATERAL defidata.metrics_at(series, observed_hours(), clock.hour, 0.75) m;
+FROM series, clock, LATERAL defidata.metrics_at(ARRAY[series], observed_hours(), clock.hour, 0.75) m;
 
 -- each column at each clock hour; NULLs must agree, numbers but for rounding
 -- (to that of the roots themselves where they are huge and alike)
@@ -126,8 +129,8 @@ GROUP BY e.key ORDER BY e.key;
 -- metrics_between gives the same bits, at the series' observed hours in the range
 CREATE TABLE between_all AS
 SELECT token, m.*
-FROM series, LATERAL defidata.metrics_between(series, observed_hours(), '-infinity', 'infinity', 0.75) m;
-ALTER TABLE actual DROP mentions_24h, DROP baseline_24h;
+FROM series, LATERAL defidata.metrics_between(ARRAY[series], observed_hours(), '-infinity', 'infinity', 0.75) m;
+ALTER TABLE actual DROP mentions_24h, DROP baseline_24h, DROP total_24h, DROP total_14d;
 SELECT count(*) FROM between_all;
 SELECT token, hour FROM between_all
 EXCEPT ALL SELECT token, hour FROM mentions JOIN observed USING (hour);
@@ -143,9 +146,20 @@ FROM series, generate_series(timestamptz '2025-10-10 00:00Z', '2025-11-20', '100
 		WHERE hour > f - interval '336 hours' AND hour < f + interval '100 hours') o,
 	LATERAL (SELECT defidata_rolling(hour, mentions, sentiment) AS part FROM mentions
 		WHERE token = series.token AND hour > f - interval '336 hours' AND hour < f + interval '100 hours') p,
-	LATERAL defidata.metrics_between(part, hours, f, f + interval '100 hours', 0.75) m;
+	LATERAL (SELECT ARRAY[part] AS parts WHERE part IS NOT NULL) a,
+	LATERAL defidata.metrics_between(parts, hours, f, f + interval '100 hours', 0.75) m;
 SELECT token, hour FROM (TABLE between_all EXCEPT ALL TABLE between_cut) q;
 SELECT token, hour FROM (TABLE between_cut EXCEPT ALL TABLE between_all) q;
+
+-- and however the series is cut into parts, in any order of them
+CREATE TABLE between_parts AS
+SELECT token, m.*
+FROM (SELECT token, array_agg(part ORDER BY hashint8(n)) AS parts
+	FROM (SELECT token, width_bucket(extract(epoch FROM hour), 1e9, 2e9, 5000) AS n, defidata_rolling(hour, mentions, sentiment) AS part
+		FROM mentions GROUP BY 1, 2) p GROUP BY token) s,
+	LATERAL defidata.metrics_between(parts, observed_hours(), '-infinity', 'infinity', 0.75) m;
+SELECT token, hour FROM (TABLE between_all EXCEPT ALL TABLE between_parts) q;
+SELECT token, hour FROM (TABLE between_parts EXCEPT ALL TABLE between_all) q;
 
 -- the threshold to the hour: the first `missing` hours of a window's latest
 -- days unobserved
@@ -156,7 +170,7 @@ LANGUAGE sql
 AS $$
 	SELECT coverage_14d * 336, sma_24h IS NOT NULL, sma_24h_prev IS NOT NULL, sma_7d IS NOT NULL,
 		sma_7d_prev IS NOT NULL, sma_14d IS NOT NULL, trend_24h IS NOT NULL, surge_14d IS NOT NULL
-	FROM defidata.metrics_at('{2026-01-31T23Z:1}',
+	FROM defidata.metrics_at(ARRAY['{2026-01-31T23Z:1}'::defidata.series],
 		(SELECT coalesce(array_agg(timestamptz '2026-01-31 23:00Z' - age * interval '1 hour'), '{}')
 		 FROM generate_series(0, 500) age WHERE NOT age <@ missing),
 		'2026-01-31 23:00Z', min_coverage)
@@ -172,19 +186,19 @@ SELECT * FROM (VALUES
 
 -- one observed hour has a mean, but no deviation
 SELECT sma_24h, rsd_24h, zscore_14d, sentiment_24h
-FROM defidata.metrics_at('{2026-01-31T23Z:4:2000000000:4}', '{2026-01-31 23:30Z}', '2026-01-31 23:59Z', 0);
+FROM defidata.metrics_at(ARRAY['{2026-01-31T23Z:4:2000000000:4}'::defidata.series], '{2026-01-31 23:30Z}', '2026-01-31 23:59Z', 0);
 
 -- a silent hour and one that was not observed count no mentions
 SELECT hour AT TIME ZONE 'UTC' AS hour, mentions, sentiment, sma_24h, coverage_14d * 336 AS n
 FROM unnest('{2026-01-31 22:00Z,2026-01-31 23:00Z,2026-02-01 00:00Z}'::timestamptz[]) t,
-	LATERAL defidata.metrics_at('{2026-01-31T22Z:5 2026-01-31T23Z:4}', '{2026-01-31 22:00Z,2026-02-01 00:00Z}', t, 0);
+	LATERAL defidata.metrics_at(ARRAY['{2026-01-31T22Z:5 2026-01-31T23Z:4}'::defidata.series], '{2026-01-31 22:00Z,2026-02-01 00:00Z}', t, 0);
 
 -- one call site, ever other observed hours
 SELECT n, coverage_14d * 336 AS observed
 FROM generate_series(0, 4) n,
 	LATERAL (SELECT coalesce(array_agg(timestamptz '2026-01-31 23:00Z' - i * interval '5 hours'), '{}') AS o
 		FROM generate_series(1, n) i) q,
-	LATERAL defidata.metrics_at('{}', o, '2026-01-31 23:00Z', 0.75)
+	LATERAL defidata.metrics_at(ARRAY['{}'::defidata.series], o, '2026-01-31 23:00Z', 0.75)
 ORDER BY n;
 
 -- ranges are rounded up to the hour, and their end is not in them
@@ -194,28 +208,30 @@ FROM (VALUES ('2026-01-01 01:00Z'::timestamptz, '2026-01-01 02:00Z'::timestamptz
 	('2026-01-01 00:59:59Z', '2026-01-01 01:00:01Z'),
 	('-infinity', '2026-01-01 01:00Z'), ('2026-01-01 02:00Z', 'infinity'),
 	('2026-01-01 02:00Z', '2026-01-01 01:00Z')) v(f, u)
-LEFT JOIN LATERAL defidata.metrics_between('{2026-01-01T00Z:1 2026-01-01T01Z:1 2026-01-01T02Z:1 2026-01-01T03Z:1}',
+LEFT JOIN LATERAL defidata.metrics_between(ARRAY['{2026-01-01T00Z:1 2026-01-01T01Z:1 2026-01-01T02Z:1 2026-01-01T03Z:1}'::defidata.series],
 	'{2026-01-01 00:00Z,2026-01-01 01:00Z,2026-01-01 02:00Z}', f, u, 0) m ON true
 GROUP BY f, u ORDER BY f, u;
 
 -- NULL in, nothing out
 SELECT * FROM defidata.metrics_between(NULL, '{}', '-infinity', 'infinity', 0.75);
-SELECT metrics_at IS NULL FROM defidata.metrics_at('{}', NULL, '2026-01-01', 0.75);
+SELECT metrics_at IS NULL FROM defidata.metrics_at(ARRAY['{}'::defidata.series], NULL, '2026-01-01', 0.75);
 
 -- refused
 SET timezone = 'UTC';
-SELECT defidata.metrics_at('{}', '{}', '2026-01-01', 'NaN');
-SELECT defidata.metrics_at('{}', '{}', '2026-01-01', -0.1);
-SELECT defidata.metrics_between('{}', '{}', '2026-01-01', '2026-01-02', 1.01);
-SELECT defidata.metrics_at('{}', '{}', 'infinity', 0.75);
-SELECT defidata.metrics_at('{}', '{}', '0001-12-31 BC', 0.75);
-SELECT defidata.metrics_at('{}', '{NULL}', '2026-01-01', 0.75);
-SELECT defidata.metrics_at('{}', '{-infinity}', '2026-01-01', 0.75);
-SELECT defidata.metrics_at('{}', '{2026-01-01,10000-01-01}', '2026-01-01', 0.75);
+SELECT defidata.metrics_at(ARRAY['{2026-01-01T00Z:1}', '{2026-01-01T00Z:1}']::defidata.series[], '{}', '2026-01-01', 0.75);
+SELECT defidata.metrics_at(ARRAY['{2026-01-01T00Z:1}', NULL]::defidata.series[], '{}', '2026-01-01', 0.75);
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', 'NaN');
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', -0.1);
+SELECT defidata.metrics_between(ARRAY['{}'::defidata.series], '{}', '2026-01-01', '2026-01-02', 1.01);
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', 'infinity', 0.75);
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', '0001-12-31 BC', 0.75);
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{NULL}', '2026-01-01', 0.75);
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{-infinity}', '2026-01-01', 0.75);
+SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{2026-01-01,10000-01-01}', '2026-01-01', 0.75);
 
 -- the ends of the calendar
 SELECT hour AT TIME ZONE 'UTC' AS hour, mentions, coverage_14d * 336 AS n
-FROM defidata.metrics_between('{0001-01-01T00Z:1 9999-12-31T23Z:2}',
+FROM defidata.metrics_between(ARRAY['{0001-01-01T00Z:1 9999-12-31T23Z:2}'::defidata.series],
 	'{0001-01-01 00:00Z,9999-12-31 22:00Z,9999-12-31 23:00Z}', '-infinity', 'infinity', 0.75);
 
 RESET search_path;

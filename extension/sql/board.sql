@@ -136,6 +136,7 @@ BEGIN
             HINT = 'SELECT name FROM defidata.board lists the boards.';
     END IF;
     EXECUTE format('DROP TABLE defidata.%I', name);
+    PERFORM defidata.publish_documents();
 END
 $$;
 COMMENT ON FUNCTION defidata_drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';

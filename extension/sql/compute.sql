@@ -124,7 +124,7 @@ COMMENT ON FUNCTION defidata.sum_week(timestamptz, timestamptz) IS 'brings the f
 -- until_hour.  The statement has no leading WITH and takes settings as
 -- parameters: it can run where the series are.
 CREATE FUNCTION defidata.write_metrics(from_hour timestamptz, until_hour timestamptz, tokens text[], replace boolean) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan SET work_mem = '64MB'
 AS $$
 DECLARE
     coverage constant float8 := defidata.setting_value('min_coverage')::float8;
@@ -141,13 +141,13 @@ BEGIN
     SELECT s.token, m.hour, m.mentions, m.sentiment, m.sma_24h, m.sma_7d, m.sma_14d, m.sma_24h_prev, m.sma_7d_prev,
            m.change_24h, m.change_7d, m.trend_24h, m.surge_14d, m.deviation_14d, m.rsd_24h, m.rsd_7d, m.rsd_14d,
            m.zscore_14d, m.sentiment_24h, m.sentiment_7d, m.coverage_14d
-      FROM (SELECT f.token, defidata.merge(f.series) AS series
+      FROM (SELECT f.token, array_agg(f.series) AS parts
               FROM defidata.mention_series f
              WHERE f.week >= defidata.week_of(from_hour - interval '336 hours')
                AND f.week <= defidata.week_of(until_hour - interval '1 hour')
                AND (tokens IS NULL OR f.token = ANY (tokens))
              GROUP BY f.token) s,
-           LATERAL defidata.metrics_between(s.series, observed, from_hour, until_hour, coverage) m;
+           LATERAL defidata.metrics_between(s.parts, observed, from_hour, until_hour, coverage) m;
     GET DIAGNOSTICS written = ROW_COUNT;
     RETURN written;
 END

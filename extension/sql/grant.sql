@@ -4,7 +4,7 @@ CREATE FUNCTION defidata.readable_tables(level text) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN QUERY SELECT unnest('{token_stats,daily_mentions,publication}'::text[]) UNION ALL SELECT b.name FROM defidata.board b;
+    RETURN QUERY SELECT unnest('{token_stats,daily_mentions,publication,document}'::text[]) UNION ALL SELECT b.name FROM defidata.board b;
     IF level IN ('analyst', 'operator') THEN
         RETURN QUERY SELECT unnest('{metrics,hours,prices,raw_mentions,mention_series,uncopied,rejects,board_history,publication_history}'::text[]);
     END IF;
@@ -19,10 +19,10 @@ CREATE FUNCTION defidata.callable_functions(level text) RETURNS SETOF regprocedu
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    names text[] := '{defidata_board_as_of}';
+    names text[] := '{defidata_board_as_of,defidata_document}';
 BEGIN
     IF level IN ('analyst', 'operator') THEN
-        names := names || '{defidata_history,defidata_checksum,board_history,reject_rows,merge,entries,replace_hours,metrics_between,metrics_at,mentions_between}'::text[];
+        names := names || '{defidata_history,history,defidata_checksum,board_history,reject_rows,merge,entries,replace_hours,metrics_between,metrics_at,mentions_between}'::text[];
     END IF;
     IF level = 'operator' THEN
         names := names || '{defidata_refresh,defidata_run,defidata_backfill,defidata_reconcile,defidata_import,defidata_compute,
@@ -59,6 +59,6 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
+COMMENT ON FUNCTION defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
 
 REVOKE ALL ON FUNCTION defidata.readable_tables(text), defidata.callable_functions(text), defidata_grant(regrole, text) FROM PUBLIC;

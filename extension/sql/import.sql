@@ -159,7 +159,7 @@ BEGIN
                      ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS hash'
                      '         FROM %s r WHERE %s GROUP BY 1) s',
                      piece.bucket_hour, piece.in_range, piece.bucket,
-                     COALESCE(format('sum(%s)', piece.row_hash), 'NULL::numeric'), piece.relation,
+                     COALESCE('sum(' || piece.row_hash || ')', 'NULL::numeric'), piece.relation,
                      CASE WHEN with_unusable THEN format('(%s OR %s)', piece.in_range, piece.unusable) ELSE piece.in_range END);
     RETURN QUERY EXECUTE format($sql$
         SELECT hour, COALESCE(there.rows, 0), COALESCE(here.rows, 0),
@@ -359,6 +359,10 @@ BEGIN
     condition := CASE WHEN unusable THEN piece.unusable ELSE format('%s AND %s', piece.in_range, piece.in_hours) END;
     DELETE FROM defidata.uncopied u WHERE u.source = batch.source AND u.hour = ANY (batch.hours);
     PERFORM defidata.copy_part(batch.source, condition, batch.from_at, batch.until_at, batch.hours, batch.reread, copied_at, NULL, NULL);
+    -- what was taken over from the old tables gives way to the source itself
+    DELETE FROM defidata.raw_mentions r
+     WHERE r.source = 'legacy' AND r.hour = ANY (batch.hours)
+       AND (SELECT count(*) FROM defidata.source s WHERE s.name = 'legacy') = 0;
 
     INSERT INTO defidata.hours AS h (hour)
     SELECT DISTINCT touched.hour

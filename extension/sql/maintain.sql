@@ -132,7 +132,17 @@ END
 $$;
 COMMENT ON FUNCTION defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times and surrogate ids. Needs SELECT on the relation';
 
-CREATE FUNCTION defidata_history(token text, span interval DEFAULT '7 days')
+-- As delivered ("btc") or as listed.
+CREATE FUNCTION defidata.known_token(symbol text) RETURNS text
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN COALESCE((SELECT t.token FROM defidata.token_stats t WHERE t.token = symbol), defidata.clean(symbol), symbol);
+END
+$$;
+COMMENT ON FUNCTION defidata.known_token(text) IS 'the token that a symbol typed by a user stands for; the symbol itself where it is none';
+
+CREATE FUNCTION defidata.history(token text, span interval)
     RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -147,11 +157,9 @@ BEGIN
         RAISE EXCEPTION 'span must be at least 1 hour and at most 100 years' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     max_age := defidata.setting_value('price_max_age');
+    subject := defidata.known_token(history.token);
     SELECT p.latest_hour INTO latest FROM defidata.publication p;
     start := defidata.hour_of(latest - span) + interval '1 hour';
-    -- as delivered ("btc") or as listed
-    subject := COALESCE((SELECT t.token FROM defidata.token_stats t WHERE t.token = defidata_history.token),
-                        defidata.clean(defidata_history.token), defidata_history.token);
     RETURN QUERY
     SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment, q.price
       FROM generate_series(start, latest, interval '1 hour') c (hour)
@@ -163,7 +171,15 @@ BEGIN
      ORDER BY c.hour;
 END
 $$;
+COMMENT ON FUNCTION defidata.history(text, interval) IS 'the hours of a token; see defidata_history';
+
+CREATE FUNCTION defidata_history(token text, span interval DEFAULT '7 days')
+    RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8) LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM defidata.history(token, span);
+END;
 COMMENT ON FUNCTION defidata_history(text, interval) IS 'one row for each clock hour up to the published one: mentions (0 where observed without one, NULL in an outage), mean sentiment, and the newest quote at the hour''s end';
 
 REVOKE ALL ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz), defidata.reclean_prices(), defidata_reclean(),
-    defidata.expiry(text), defidata_expire(), defidata_checksum(regclass), defidata_history(text, interval) FROM PUBLIC;
+    defidata.expiry(text), defidata_expire(), defidata_checksum(regclass),
+    defidata.known_token(text), defidata.history(text, interval), defidata_history(text, interval) FROM PUBLIC;

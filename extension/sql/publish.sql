@@ -50,7 +50,7 @@ $$;
 COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz, text) IS 'makes a table with a key of one column equal to a query and returns how many rows that changed';
 
 CREATE FUNCTION defidata.token_stats_rows(at timestamptz) RETURNS SETOF record
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan SET work_mem = '64MB'
 AS $$
 DECLARE
     coverage constant float8 := defidata.setting_value('min_coverage')::float8;
@@ -61,18 +61,18 @@ BEGIN
     SELECT s.token, COALESCE(l.name, b.name), at, m.mentions::bigint, m.sentiment, m.sma_24h, m.sma_7d, m.sma_14d, m.sma_24h_prev, m.sma_7d_prev,
            m.change_24h, m.change_7d, m.trend_24h, m.surge_14d, m.deviation_14d, m.rsd_24h, m.rsd_7d, m.rsd_14d, m.zscore_14d,
            m.sentiment_24h, m.sentiment_7d, m.coverage_14d,
-           CASE WHEN m.sma_24h IS NOT NULL THEN defidata.mentions_between(s.series, at - interval '23 hours', at + interval '1 hour') / NULLIF(total, 0) END,
+           CASE WHEN m.sma_24h IS NOT NULL THEN m.total_24h / NULLIF(total, 0) END,
            p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d, p.price_volatility_7d, p.market_cap, p.price_at,
            m.mentions_24h, m.baseline_24h
-      FROM (SELECT f.token, defidata.merge(f.series) AS series
+      FROM (SELECT f.token, array_agg(f.series) AS parts
               FROM defidata.mention_series f
              WHERE f.week >= defidata.week_of(at - interval '336 hours') AND f.week <= defidata.week_of(at)
              GROUP BY f.token) s
-     CROSS JOIN LATERAL defidata.metrics_at(s.series, observed, at, coverage) m
+     CROSS JOIN LATERAL defidata.metrics_at(s.parts, observed, at, coverage) m
       LEFT JOIN defidata.token l ON l.symbol = s.token
       LEFT JOIN defidata.builtin_token b ON b.symbol = s.token
       LEFT JOIN defidata.price_stats(at) p ON p.token = s.token
-     WHERE defidata.mentions_between(s.series, at - interval '335 hours', at + interval '1 hour') > 0;
+     WHERE m.total_14d > 0;
 END
 $$;
 COMMENT ON FUNCTION defidata.token_stats_rows(timestamptz) IS 'the rows of token_stats as of an hour';
@@ -154,10 +154,11 @@ BEGIN
         EXECUTE format('INSERT INTO defidata.board_history (generation, board, rank, token, value)'
                        ' SELECT $1, $2, t.rank, t.token, t.value FROM defidata.%I t', board) USING current.generation, board;
     END LOOP;
+    PERFORM defidata.publish_documents();
     PERFORM pg_notify('defidata', json_build_object('generation', current.generation, 'latest_hour', to_jsonb(current.latest_hour AT TIME ZONE 'UTC') #>> '{}' || 'Z')::text);
 END
 $$;
-COMMENT ON FUNCTION defidata.announce(timestamptz) IS 'makes a new generation of publication and board history and notifies the channel defidata';
+COMMENT ON FUNCTION defidata.announce(timestamptz) IS 'makes a new generation of publication, board history and documents and notifies the channel defidata';
 
 CREATE FUNCTION defidata.publish_boards() RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

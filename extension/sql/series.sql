@@ -162,7 +162,7 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 336 COST 100;
 COMMENT ON FUNCTION defidata_unroll(defidata.series, interval, timestamptz[]) IS
 'figures of a moving window at each observed hour (NULL: each clock hour from first to last); NULL where under 75 % of a window was observed';
 
-CREATE FUNCTION defidata.metrics_between(series defidata.series, observed timestamptz[],
+CREATE FUNCTION defidata.metrics_between(parts defidata.series[], observed timestamptz[],
 	from_hour timestamptz, until_hour timestamptz, min_coverage double precision)
 RETURNS TABLE(hour timestamptz, mentions double precision, sentiment double precision,
 	sma_24h double precision, sma_7d double precision, sma_14d double precision,
@@ -175,11 +175,11 @@ RETURNS TABLE(hour timestamptz, mentions double precision, sentiment double prec
 	coverage_14d double precision)
 AS 'MODULE_PATHNAME', 'defidata_metrics_between'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100;
-COMMENT ON FUNCTION defidata.metrics_between(defidata.series, timestamptz[], timestamptz, timestamptz, double precision) IS
+COMMENT ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) IS
 'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
-REVOKE ALL ON FUNCTION defidata.metrics_between(defidata.series, timestamptz[], timestamptz, timestamptz, double precision) FROM PUBLIC;
+REVOKE ALL ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) FROM PUBLIC;
 
-CREATE FUNCTION defidata.metrics_at(series defidata.series, observed timestamptz[],
+CREATE FUNCTION defidata.metrics_at(parts defidata.series[], observed timestamptz[],
 	at timestamptz, min_coverage double precision,
 	OUT hour timestamptz, OUT mentions double precision, OUT sentiment double precision,
 	OUT sma_24h double precision, OUT sma_7d double precision, OUT sma_14d double precision,
@@ -190,10 +190,11 @@ CREATE FUNCTION defidata.metrics_at(series defidata.series, observed timestamptz
 	OUT zscore_14d double precision,
 	OUT sentiment_24h double precision, OUT sentiment_7d double precision,
 	OUT coverage_14d double precision,
-	OUT mentions_24h double precision, OUT baseline_24h double precision)
+	OUT mentions_24h double precision, OUT baseline_24h double precision,
+	OUT total_24h bigint, OUT total_14d bigint)
 RETURNS record
 AS 'MODULE_PATHNAME', 'defidata_metrics_at'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) IS
-'the metrics at one hour, also where the series is silent, with expected mentions of a day now and over the fortnight before';
-REVOKE ALL ON FUNCTION defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.metrics_at(defidata.series[], timestamptz[], timestamptz, double precision) IS
+'the metrics at one hour, also where the series is silent, with expected mentions of a day now and over the fortnight before, and the plain sums of mentions over 24 hours and 14 days. parts: a series, cut anywhere; 22023 where they overlap';
+REVOKE ALL ON FUNCTION defidata.metrics_at(defidata.series[], timestamptz[], timestamptz, double precision) FROM PUBLIC;

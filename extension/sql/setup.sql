@@ -27,6 +27,7 @@ BEGIN
         FOR i IN 1 .. cardinality(keys) LOOP
             EXECUTE CASE WHEN keys[i] LIKE 'INDEX %'
                          THEN format('CREATE INDEX ON %s %s', target, substr(keys[i], 7))
+                         WHEN keys[i] LIKE 'SET %' THEN format('ALTER TABLE %s %s', target, keys[i])
                          ELSE format('ALTER TABLE %s ADD %s', target, keys[i]) END;
         END LOOP;
     END IF;
@@ -131,7 +132,7 @@ BEGIN
         ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
         ['week timestamptz NOT NULL', 'start of the week, a Monday in UTC'],
         ['series defidata.series NOT NULL', 'the week''s hours']],
-        ARRAY['PRIMARY KEY (week, token)']);
+        ARRAY['PRIMARY KEY (week, token)', 'SET (fillfactor = 50)']);
     PERFORM defidata.setup_table('hours', 'the observed hours', ARRAY[
         ['hour timestamptz NOT NULL', 'start of the hour'],
         ['rows bigint', 'raw rows, rejected ones included; NULL until computed'],
@@ -173,7 +174,7 @@ BEGIN
         ['price_at timestamptz', 'when the newest quote was taken'],
         ['mentions_24h float8', 'mentions in 24 hours: 24 * sma_24h'],
         ['baseline_24h float8', 'mentions that the 13 days before would give in 24 hours']],
-        ARRAY['PRIMARY KEY (token)']);
+        ARRAY['PRIMARY KEY (token)', 'SET (fillfactor = 50)']);
     PERFORM defidata.setup_table('daily_mentions', 'mentions by day', ARRAY[
         ['day date NOT NULL', 'the day, in UTC'],
         ['mentions bigint NOT NULL', 'accepted mentions of all tokens'],
@@ -184,6 +185,13 @@ BEGIN
         ['generation bigint NOT NULL', 'grows by one whenever something published changed'],
         ['latest_hour timestamptz', 'the settled hour that is published'],
         ['published_at timestamptz', 'when this generation was published']], ARRAY['PRIMARY KEY (generation)']);
+    PERFORM defidata.setup_table('document', 'JSON documents ready to serve, filled by publish; defidata_document answers from here', ARRAY[
+        ['path text COLLATE "C" NOT NULL', 'the path of the URL, in lower case'],
+        ['body json NOT NULL', 'the document: an array of rows with the columns of their table as keys; for /topstats an object of such arrays'],
+        ['etag text NOT NULL', 'the ETag, in quotes; changes if and only if the body does'],
+        ['generation bigint NOT NULL', 'the generation that brought this body'],
+        ['published_at timestamptz', 'when that generation was published; NULL before the first']],
+        ARRAY['PRIMARY KEY (path)']);
     PERFORM defidata.setup_table('publication_history', 'every generation that was published', ARRAY[
         ['generation bigint NOT NULL', 'the generation'],
         ['latest_hour timestamptz', 'the settled hour that it showed'],
@@ -255,6 +263,7 @@ BEGIN
     PERFORM defidata.setup_rules();
     PERFORM defidata.setup_boards();
     INSERT INTO defidata.publication (generation) SELECT 0 WHERE (SELECT count(*) FROM defidata.publication) = 0;
+    PERFORM defidata.publish_documents();
     PERFORM defidata.setup_table('layout', 'the version of the extension that made these tables',
         ARRAY[['version text NOT NULL', 'the version']], ARRAY['PRIMARY KEY (version)']);
     DELETE FROM defidata.layout l WHERE l.version <> present;

@@ -1,0 +1,113 @@
+-- document.sql: what an API server serves, ready made: a JSON body with its
+-- ETag for each path, replaced by publish together with the tables it shows.
+--
+-- A body is an array of objects that have the columns of the table as keys:
+-- one object a rank (boards), a token (/tokenstats), a day (/alltweets), or an
+-- hour (/history/SYMBOL).  /tokens has token and name; /topstats is one object
+-- of generation, latest_hour and the arrays trending, volatile and decreasing;
+-- /tokenstats/SYMBOL is one object.  Times are ISO 8601 in UTC.
+
+CREATE FUNCTION defidata.body_etag(body json) RETURNS text
+    IMMUTABLE PARALLEL SAFE STRICT LANGUAGE sql
+    RETURN '"' || pg_catalog.md5(body::text) || '"';
+COMMENT ON FUNCTION defidata.body_etag(json) IS 'the ETag of a body, in quotes as HTTP has it; changes if and only if the body does';
+
+CREATE FUNCTION defidata.table_body(relation text, key text) RETURNS json
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1
+AS $$
+DECLARE
+    body json;
+BEGIN
+    -- a board that its owner has dropped is an empty one to /topstats
+    IF to_regclass(format('defidata.%I', relation)) IS NOT NULL THEN
+        EXECUTE format('SELECT json_agg(t ORDER BY t.%I) FROM defidata.%I t', key, relation) INTO body;
+    END IF;
+    RETURN COALESCE(body, '[]');
+END
+$$;
+COMMENT ON FUNCTION defidata.table_body(text, text) IS 'the rows of a table in schema defidata as a JSON array in the order of a key';
+
+CREATE FUNCTION defidata.document_bodies() RETURNS TABLE (path text, body json)
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT '/tokenstats', defidata.table_body('token_stats', 'token')
+    UNION ALL
+    SELECT '/alltweets', defidata.table_body('daily_mentions', 'day')
+    UNION ALL
+    SELECT '/tokens', COALESCE(json_agg(json_build_object('token', t.token, 'name', t.name) ORDER BY t.token), '[]')
+      FROM defidata.token_stats t
+    UNION ALL
+    SELECT '/topstats', json_build_object('generation', p.generation, 'latest_hour', p.latest_hour,
+                                          'trending', defidata.table_body('trending', 'rank'),
+                                          'volatile', defidata.table_body('volatile', 'rank'),
+                                          'decreasing', defidata.table_body('decreasing', 'rank'))
+      FROM defidata.publication p
+    UNION ALL
+    SELECT '/' || b.name, defidata.table_body(b.name, 'rank') FROM defidata.board b
+     WHERE b.name NOT IN ('tokenstats', 'alltweets', 'tokens', 'topstats');
+END
+$$;
+COMMENT ON FUNCTION defidata.document_bodies() IS 'every stored document as the tables have it now; a board named like one of the other paths has none';
+
+-- Only bodies that differ are written, and only those get the new generation.
+CREATE FUNCTION defidata.publish_documents() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+BEGIN
+    WITH new AS MATERIALIZED (SELECT b.path, b.body, defidata.body_etag(b.body) AS etag FROM defidata.document_bodies() b),
+         gone AS (DELETE FROM defidata.document d WHERE NOT EXISTS (SELECT FROM new n WHERE n.path = d.path))
+    INSERT INTO defidata.document AS d (path, body, etag, generation, published_at)
+    SELECT n.path, n.body, n.etag, p.generation, p.published_at FROM new n CROSS JOIN defidata.publication p
+    ON CONFLICT (path) DO UPDATE
+       SET body = excluded.body, etag = excluded.etag, generation = excluded.generation, published_at = excluded.published_at
+     WHERE d.etag <> excluded.etag;
+END
+$$;
+COMMENT ON FUNCTION defidata.publish_documents() IS 'brings the documents up to what the published tables say';
+
+-- Documents of one token are made on request.
+CREATE FUNCTION defidata.token_body(kind text, symbol text) RETURNS json
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET jit = off
+AS $$
+DECLARE
+    subject constant text := defidata.known_token(symbol);
+BEGIN
+    RETURN CASE kind
+        WHEN 'tokenstats' THEN (SELECT to_json(t) FROM defidata.token_stats t WHERE t.token = subject)
+        WHEN 'history' THEN (SELECT json_agg(h ORDER BY h.hour) FROM defidata.history(subject, '7 days') h
+                              WHERE EXISTS (SELECT FROM defidata.token_stats t WHERE t.token = subject)) END;
+END
+$$;
+COMMENT ON FUNCTION defidata.token_body(text, text) IS 'the body of /tokenstats/SYMBOL or /history/SYMBOL; NULL for a token that token_stats does not have';
+
+CREATE FUNCTION defidata_document(path text, if_none_match text DEFAULT NULL, OUT status integer, OUT body json, OUT etag text,
+                                  OUT generation bigint, OUT published_at timestamptz)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted constant text := rtrim(path, '/');
+    kind   constant text := lower(split_part(wanted, '/', 2) COLLATE "C");
+BEGIN
+    PERFORM defidata.setup();
+    SELECT d.body, d.etag, d.generation, d.published_at INTO body, etag, generation, published_at
+      FROM defidata.document d WHERE d.path = lower(wanted COLLATE "C");
+    IF body IS NULL AND kind IN ('tokenstats', 'history') AND starts_with(wanted, '/') THEN
+        SELECT p.generation, p.published_at, b.body, defidata.body_etag(b.body) INTO generation, published_at, body, etag
+          FROM defidata.publication p, defidata.token_body(kind, substr(wanted, length(kind) + 3)) b (body)
+         WHERE b.body IS NOT NULL;
+    END IF;
+    status := 200;
+    IF body IS NULL THEN
+        status := 404;
+    ELSIF if_none_match = '*' OR strpos(if_none_match, etag) > 0 THEN
+        status := 304;
+        body := NULL;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata_document(text, text) IS 'the document of a path without regard to case, percent-decoded: the paths of defidata.document, /tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell when the body last changed; for one token, what is published';
+
+REVOKE ALL ON FUNCTION defidata.body_etag(json), defidata.table_body(text, text), defidata.document_bodies(),
+    defidata.publish_documents(), defidata.token_body(text, text), defidata_document(text, text) FROM PUBLIC;
