@@ -6,7 +6,7 @@ OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_code
 
 # the install script, in the order in which its parts build on each other
 PARTS = schema builtin_token series clean setting setup source import compute price board publish \
-	document run backfill reconcile maintain legacy grant schedule status
+	document run backfill reconcile maintain legacy grant schedule status report
 DATA_built = extension/defidata--1.0.sql
 EXTRA_CLEAN = extension/sql/builtin_token.sql
 
@@ -32,12 +32,19 @@ extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PAR
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
-.PHONY: demo demo-stop test fuzz
+.PHONY: demo demo-stop test fuzz bench dist
 demo:
 	test/demo/demo.sh start
 demo-stop:
 	test/demo/demo.sh stop
 test:
 	test/run.sh
+bench:
+	test/bench/run.sh
 fuzz:
 	FAMILY=fuzz FUZZ_SECONDS=$${FUZZ_SECONDS:-600} test/run.sh
+
+# what PGXN takes: the last commit, under the version of META.json
+DIST = defidata-$(shell sed -n '0,/"version"/s/.*"version": "\(.*\)".*/\1/p' META.json)
+dist:
+	git archive --format=zip --prefix=$(DIST)/ --output=$(DIST).zip HEAD

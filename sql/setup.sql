@@ -33,3 +33,27 @@ SELECT name, metric, direction, min_mentions, size FROM defidata.board ORDER BY 
 \set VERBOSITY sqlstate
 DROP EXTENSION defidata;
 \set VERBOSITY default
+
+-- What the other files share.  Most of them are one transaction that is rolled
+-- back; one that commits calls start_over at its end.
+CREATE FUNCTION error_of(statement text, with_hint boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN SQLSTATE || ': ' || SQLERRM || CASE WHEN with_hint THEN COALESCE(' / ' || NULLIF(hint, ''), '') ELSE '' END;
+END
+$$;
+CREATE PROCEDURE start_over() LANGUAGE plpgsql AS $$
+DECLARE
+    target regclass;
+BEGIN
+    FOR target IN SELECT oid FROM pg_class WHERE relnamespace = 'defidata'::regnamespace AND relkind = 'r' AND relname <> 'builtin_token' LOOP
+        EXECUTE format('DROP TABLE %s CASCADE', target);
+    END LOOP;
+    PERFORM defidata_setup();
+END
+$$;

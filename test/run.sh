@@ -2,7 +2,7 @@
 # Runs the tests of defidata, each family with its own counts, on a private copy
 # of PostgreSQL and private clusters: what `make test` calls.
 #
-#     FAMILY="regress tap"        only these of regress, isolation, pgtap, tap, fuzz
+#     FAMILY="regress tap"        only these of regress, isolation, pgtap, tap, http, fuzz
 #     FAMILY=test/t/010_faults.pl only this file; several may be named
 #     FUZZ_SECONDS=60             how long each fuzzer runs (10)
 #     KEEP=1                      leaves the private directory behind
@@ -51,7 +51,8 @@ regress_tool()
 	local family=$1 program=$2 out=$work/$1 ok not_ok status=0
 	shift 2
 
-	mkdir -p "$out"
+	# results: a test may name a file there
+	mkdir -p "$out" results
 	interruptible "$program" --outputdir="$out" --bindir="$bin" --host="$PGHOST" --port="$PGPORT" \
 		--user="$PGUSER" "$@" >"$out/output" 2>&1 || status=$?
 	cat "$out/output"
@@ -173,6 +174,28 @@ run_tap()
 	collect_counts "$@"
 }
 
+# run_http FILE... runs test/http/*_test.js, where node is here and npm can fetch what they use.
+run_http()
+{
+	local file reason=
+	local -x HOME=$work/tmp
+
+	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+		reason="there is no node with npm (Debian: nodejs, npm)"
+	elif ! (cd test/http && npm ci --no-audit --no-fund --cache "$work/npm") >"$work/log/npm" 2>&1; then
+		reason="npm cannot fetch its packages: $(grep -m 1 -i 'error' "$work/log/npm" || true)"
+	fi
+	if [ -n "$reason" ]; then
+		echo "skipped: $reason"
+		add_up 0 0 $#
+		return
+	fi
+	for file in "$@"; do
+		interruptible prove_file "$file" node --test-reporter=tap "$file"
+	done
+	collect_counts "$@"
+}
+
 # fuzz_file FILE builds one fuzzer with the C files whose headers it includes, and runs it.
 fuzz_file()
 {
@@ -246,6 +269,9 @@ finish()
 	exit 0
 }
 
+# real data, where a directory of that name stands beside the tree
+export DEFIDATA_DATA=${DEFIDATA_DATA:-$(cd ../shared/data 2>/dev/null && pwd)}
+
 if [ -z "${DEFIDATA_WORK:-}" ]; then
 	require_packages test
 	enter_private_copy "$(mktemp -d "${TMPDIR:-/tmp}/defidata-test.XXXXXX")" test/run.sh
@@ -280,4 +306,5 @@ run_family run_regress sql/*.sql
 run_family run_isolation test/isolation/specs/*.spec
 run_family run_pgtap test/pgtap/*.sql
 run_family run_tap test/t/*.pl
+run_family run_http test/http/*_test.js
 run_family run_fuzz test/fuzz/*_fuzz.c

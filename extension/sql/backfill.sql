@@ -6,7 +6,8 @@ CREATE FUNCTION defidata.start_backfill(from_hour timestamptz, to_hour timestamp
 AS $$
 DECLARE
     first constant timestamptz := defidata.hour_of(from_hour);
-    last  constant timestamptz := least(to_hour, defidata.hour_of(now()) + interval '1 hour');
+    -- whole hours: the last one may hold to_hour
+    last  constant timestamptz := least(defidata.hour_of(to_hour - interval '1 microsecond'), defidata.hour_of(now())) + interval '1 hour';
     -- what generate_series adds is fixed hours, whatever the session's time zone
     width constant interval := make_interval(hours => (EXTRACT(epoch FROM step) / 3600)::integer);
 BEGIN

@@ -71,6 +71,9 @@ BEGIN
     INSERT INTO defidata.mention_series (token, week, series)
     SELECT c.token, $1, c.series FROM unnest(changed.tokens, changed.series) c (token, series)
     ON CONFLICT ON CONSTRAINT mention_series_pkey DO UPDATE SET series = excluded.series;
+    -- a token whose last row of the week has gone leaves nothing behind
+    DELETE FROM defidata.mention_series s USING unnest(changed.tokens, changed.series) c (token, series)
+     WHERE s.week = $1 AND s.token = c.token AND defidata.series_send(c.series) = defidata.series_send('{}');
     INSERT INTO defidata.stale (token, from_hour, until_hour)
     SELECT t, first_hour, last_hour + interval '336 hours' FROM unnest(changed.tokens) t;
 END

@@ -19,7 +19,7 @@ CREATE FUNCTION defidata.callable_functions(level text) RETURNS SETOF regprocedu
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    names text[] := '{defidata_board_as_of,defidata_document}';
+    names text[] := '{defidata_board_as_of,defidata_document,defidata_report}';
 BEGIN
     IF level IN ('analyst', 'operator') THEN
         names := names || '{defidata_history,history,defidata_checksum,board_history,reject_rows,merge,entries,replace_hours,metrics_between,metrics_at,mentions_between}'::text[];
@@ -59,6 +59,6 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
+COMMENT ON FUNCTION defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
 
 REVOKE ALL ON FUNCTION defidata.readable_tables(text), defidata.callable_functions(text), defidata_grant(regrole, text) FROM PUBLIC;

@@ -9,6 +9,11 @@ CREATE FUNCTION defidata.parse_number(figure text) RETURNS float8
     IMMUTABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_parse_number';
 COMMENT ON FUNCTION defidata.parse_number(text) IS 'a decimal number, NaN or Infinity written as text; NULL where it is none';
 
+CREATE FUNCTION defidata.finite(figure float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE WHEN figure > '-infinity' AND figure < 'infinity' THEN figure END;
+COMMENT ON FUNCTION defidata.finite(float8) IS 'the figure itself; NULL where it is NaN or infinite';
+
 CREATE FUNCTION defidata.clean(raw text) RETURNS text
     STABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_clean';
 COMMENT ON FUNCTION defidata.clean(text) IS 'defidata_clean under a name that the stages can rely on';
@@ -183,7 +188,7 @@ $$;
 COMMENT ON FUNCTION defidata.survey(text, timestamptz, timestamptz, boolean) IS 'rows by hour of a mentions source and of its copy; differs tells whether count or checksum are not the same (always, where there is no checksum). Rows with an unusable hour stand under -infinity';
 
 -- Reads rows of a source and merges them into the copy.
-CREATE FUNCTION defidata.copy_statement(source text, unique_ids boolean, condition text) RETURNS text
+CREATE FUNCTION defidata.copy_statement(source text, condition text) RETURNS text
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -191,13 +196,12 @@ DECLARE
     fetched text;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_statement.source);
-    -- of rows with one id the one that would win in any order is taken
-    fetched := format('SELECT %s %s FROM %s r WHERE %s AND %s %s',
-                      CASE WHEN unique_ids THEN '' ELSE format('DISTINCT ON (%s COLLATE "C")', piece.id) END,
-                      piece.columns, piece.relation, piece.id_usable, condition,
-                      CASE WHEN unique_ids THEN ''
-                           WHEN piece.kind = 'mentions' THEN format('ORDER BY %s COLLATE "C", hour DESC NULLS LAST, symbol, mentions, sentiment', piece.id)
-                           ELSE format('ORDER BY %s COLLATE "C", at DESC NULLS LAST, symbol, price', piece.id) END);
+    -- of rows with one id always the same is taken, whatever their order and
+    -- whatever the copy holds
+    fetched := format('SELECT DISTINCT ON (%1$s COLLATE "C") %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s',
+                      piece.id, piece.columns, piece.relation, piece.id_usable, condition,
+                      CASE piece.kind WHEN 'mentions' THEN 'hour DESC NULLS LAST, symbol, mentions, sentiment'
+                                      ELSE 'at DESC NULLS LAST, symbol, price' END);
     RETURN format(CASE piece.kind WHEN 'mentions' THEN $sql$
         INSERT INTO defidata.raw_mentions AS r (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
         SELECT $10, q.id, q.hour, q.symbol, q.mentions, q.sentiment,
@@ -218,7 +222,7 @@ BEGIN
         $sql$ ELSE $sql$
         INSERT INTO defidata.prices AS r (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
         SELECT $10, q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, COALESCE(q.asset, q.symbol, ''),
-               q.at, q.price, q.change_24h / 100, q.volume_24h, q.market_cap, $11, q.symbol, q.reason
+               q.at, q.price, defidata.finite(q.change_24h) / 100, defidata.finite(q.volume_24h), defidata.finite(q.market_cap), $11, q.symbol, q.reason
           FROM (SELECT f.*, defidata.price_reject_reason(f.at, f.symbol, f.price, $11) AS reason
                   FROM (%s) f OFFSET 0) q
         ON CONFLICT (source, id) DO UPDATE
@@ -232,7 +236,7 @@ BEGIN
         $sql$ END, fetched);
 END
 $$;
-COMMENT ON FUNCTION defidata.copy_statement(text, boolean, text) IS 'the statement that reads rows of a source and merges them into the copy; without unique_ids it picks one row for each id first';
+COMMENT ON FUNCTION defidata.copy_statement(text, text) IS 'the statement that reads rows of a source, one for each id, and merges them into the copy';
 
 -- Copies a part of a batch: the rows whose id has a hash from low to high.
 -- Text that this database cannot hold fails the whole statement, so the part is
@@ -252,22 +256,14 @@ BEGIN
         part := format('%s AND %s >= $13 AND %2$s <= $14', condition, piece.id_hash);
     END IF;
     BEGIN
-        -- the common way: no two rows share an id, and all text is fine
-        EXECUTE defidata.copy_statement(source, low IS NULL, part)
+        -- the common way: all text is fine
+        EXECUTE defidata.copy_statement(source, part)
           USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
                 ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
                 from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
                 source, copied_at, reread, low::bigint, high::bigint;
         RETURN;
     EXCEPTION
-        WHEN cardinality_violation THEN
-            IF low IS NULL THEN
-                low := -9223372036854775808;
-                high := 9223372036854775807;
-                PERFORM defidata.copy_part(source, condition, from_at, until_at, hours, reread, copied_at, low, high);
-                RETURN;
-            END IF;
-            RAISE;
         WHEN character_not_in_repertoire OR untranslatable_character THEN
             NULL;
     END;
@@ -318,6 +314,7 @@ BEGIN
        INTO found
       USING from_at, until_at, ARRAY[hour], defidata.epoch_of(from_at), defidata.epoch_of(until_at), ARRAY[defidata.epoch_of(hour) / 3600],
             from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY[hour AT TIME ZONE 'UTC'];
+    DELETE FROM defidata.uncopied u WHERE u.source = audit_hour.source AND u.hour = audit_hour.hour AND u.cause <> 'encoding';
     poison := COALESCE((SELECT u.rows FROM defidata.uncopied u
                          WHERE u.source = audit_hour.source AND u.hour = audit_hour.hour AND u.cause = 'encoding'), 0);
     PERFORM defidata.count_uncopied(source, hour, 'null id', found.null_ids),
@@ -379,12 +376,18 @@ BEGIN
       FROM defidata.raw_mentions r
      WHERE r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END;
     FOR short IN SELECT w.hour, count(r.id) AS rows
-                   FROM unnest(batch.hours, batch.remote_rows) w (hour, rows)
+                   FROM (SELECT * FROM unnest(batch.hours, batch.remote_rows)
+                         UNION ALL
+                         -- an hour that a row has left may hold it at the source all the same
+                         SELECT DISTINCT m.former_hour, -1 FROM defidata.raw_mentions m
+                          WHERE NOT unusable AND m.source = batch.source AND m.hour = ANY (batch.hours) AND m.fetched_at = copied_at
+                            AND m.former_hour <> ALL (batch.hours || '-infinity'::timestamptz)) w (hour, rows)
                    LEFT JOIN defidata.raw_mentions r
                           ON r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = w.hour END
                          AND (unusable OR r.reason IS DISTINCT FROM 'hour')
                   GROUP BY w.hour, w.rows HAVING count(r.id) <> w.rows LOOP
-        PERFORM defidata.audit_hour(batch.source, short.hour, short.rows, condition, batch.from_at, batch.until_at);
+        PERFORM defidata.audit_hour(batch.source, short.hour, short.rows, condition, CASE WHEN unusable THEN batch.from_at ELSE short.hour END,
+                                    CASE WHEN unusable THEN batch.until_at ELSE short.hour + interval '1 hour' END);
     END LOOP;
     UPDATE defidata.source s SET watermark = greatest(s.watermark, newest.hour)
       FROM (SELECT max(h) AS hour FROM unnest(batch.hours) h WHERE isfinite(h)) newest
@@ -456,20 +459,26 @@ BEGIN
         PERFORM defidata.check_shape(src.relation, src.kind, src.columns);
         start := COALESCE(since, defidata.import_start(src.name, src.watermark), finish);
         IF src.kind = 'prices' THEN
-            -- a day at a time bounds what one transaction of a run holds
+            -- a day at a time bounds what one transaction of a run holds; no
+            -- days are asked for that a source which has ended does not have
             RETURN QUERY
             SELECT src.name, d, least(d + interval '24 hours', finish), NULL::timestamptz[], NULL::bigint[], NULL::timestamptz[]
-              FROM generate_series(start, finish - interval '1 microsecond', interval '24 hours') d;
+              FROM (SELECT CASE WHEN finish - start > '48 hours' THEN (SELECT r.newest FROM defidata.source_range(src.name) r) END) e (newest),
+                   generate_series(start, least(finish - interval '1 microsecond', e.newest), interval '24 hours') d;
         ELSE
             RETURN QUERY
             WITH wanted AS MATERIALIZED (
                 SELECT s.hour, s.remote_rows, s.local_rows
                   FROM defidata.survey(src.name, start, finish, until_hour IS NULL) s
-                 WHERE s.differs AND s.remote_rows > 0),
+                 WHERE s.differs),
+            settled AS (
+                DELETE FROM defidata.uncopied u
+                 WHERE u.source = src.name AND (u.hour >= start AND u.hour < finish OR until_hour IS NULL AND NOT isfinite(u.hour))
+                   AND NOT EXISTS (SELECT FROM wanted w WHERE w.hour = u.hour AND w.remote_rows > 0)),
             cut AS (
                 SELECT w.hour, w.remote_rows, NOT isfinite(w.hour) AS unusable,
                        div(sum(w.remote_rows) OVER (PARTITION BY isfinite(w.hour) ORDER BY w.hour) - 1, batch_size) AS batch
-                  FROM wanted w)
+                  FROM wanted w WHERE w.remote_rows > 0)
             SELECT src.name, start, finish, array_agg(c.hour ORDER BY c.hour), array_agg(c.remote_rows ORDER BY c.hour),
                    (SELECT array_agg(w.hour) FROM wanted w WHERE isfinite(w.hour) AND w.local_rows > 0)
               FROM cut c GROUP BY c.unusable, c.batch ORDER BY c.unusable, c.batch;
@@ -539,11 +548,11 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION defidata_import(timestamptz) IS 'copies new, late and corrected rows of every source, from since (NULL: each source''s watermark less the overlap). 55000 without a source; 08001 or 08006 where a remote is down; 42703 or 42804 where its shape has changed';
 
-REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.clean(text), defidata.instant_of(bigint),
+REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), defidata.clean(text), defidata.instant_of(bigint),
     defidata.instant_of(timestamp), defidata.instant_of(timestamptz), defidata.hour_of(timestamptz),
     defidata.epoch_of(timestamptz), defidata.add_counts(jsonb, jsonb), defidata.source_sql(text),
     defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean),
-    defidata.copy_statement(text, boolean, text),
+    defidata.copy_statement(text, text),
     defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric),
     defidata.count_uncopied(text, timestamptz, text, bigint),
     defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),

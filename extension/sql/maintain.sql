@@ -75,7 +75,9 @@ DECLARE
     span constant interval := defidata.setting_value(retention);
 BEGIN
     RETURN CASE WHEN span > '0' THEN
-        least(defidata.hour_of(now() - span), (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled) - interval '336 hours') END;
+        -- whole days, so that no day is ever summed from a part of its hours
+        date_bin('1 day', least(now() - span, (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled) - interval '336 hours'),
+                 '2001-01-01 00:00:00+00') END;
 END
 $$;
 COMMENT ON FUNCTION defidata.expiry(text) IS 'the time before which a retention setting deletes; NULL where it keeps everything';
@@ -122,7 +124,7 @@ BEGIN
                       ', ' ORDER BY a.attname COLLATE "C") INTO names
       FROM pg_attribute a
      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
-       AND a.attname <> ALL ('{fetched_at,former_hour,started_at,finished_at,published_at,attached_at,chosen_at,seen_at,generation,run,pid}');
+       AND a.attname <> ALL ('{fetched_at,former_hour,summed,measured,published,started_at,finished_at,published_at,attached_at,chosen_at,seen_at,generation,run,pid}');
     IF names IS NULL THEN
         RAISE EXCEPTION 'there is no relation with columns to sum' USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -130,7 +132,7 @@ BEGIN
     RETURN checksum;
 END
 $$;
-COMMENT ON FUNCTION defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times and surrogate ids. Needs SELECT on the relation';
+COMMENT ON FUNCTION defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times, marks of work and surrogate ids. Needs SELECT on the relation';
 
 -- As delivered ("btc") or as listed.
 CREATE FUNCTION defidata.known_token(symbol text) RETURNS text
@@ -153,7 +155,9 @@ DECLARE
     max_age interval;
 BEGIN
     PERFORM defidata.setup();
-    IF span IS NULL OR span < '1 hour' OR span > '100 years' THEN
+    IF history.token IS NULL THEN
+        RAISE EXCEPTION 'token must not be null' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF span IS NULL OR span < '1 hour' OR span > '100 years' THEN
         RAISE EXCEPTION 'span must be at least 1 hour and at most 100 years' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     max_age := defidata.setting_value('price_max_age');

@@ -27,7 +27,7 @@ BEGIN
              WHERE p.reason IS NULL AND p.at <= hour_end AND p.at > hour_end - max_age
                AND NOT EXISTS (SELECT FROM defidata.token_asset a WHERE a.token = p.token)
              ORDER BY p.token, p.source, p.asset, p.at DESC, p.id DESC) q
-     ORDER BY q.token, NULLIF(q.market_cap, 'NaN') DESC NULLS LAST, q.source, q.asset;
+     ORDER BY q.token, q.market_cap DESC NULLS LAST, q.source, q.asset;
 END
 $$;
 COMMENT ON FUNCTION defidata.choose_assets(timestamptz) IS 'chooses an asset for each token that has quotes and none yet, as of the hour''s end';
@@ -43,6 +43,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION defidata.newest_quote(text, text, text, timestamptz, interval) IS 'the newest quote of an asset at a moment, not older than max_age';
 
+-- A ratio that float8 cannot hold must not stop the publish.
+CREATE FUNCTION defidata.price_change(former float8, price float8) RETURNS float8
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE WHEN abs(ln(price) - ln(former)) < 700 THEN price / former - 1 END;
+COMMENT ON FUNCTION defidata.price_change(float8, float8) IS 'price against former, as a fraction; NULL where it is out of range';
+
 CREATE FUNCTION defidata.price_stats(hour timestamptz)
     RETURNS TABLE (token text, price float8, price_change_1h float8, price_change_24h float8, price_change_7d float8,
                    price_volatility_7d float8, market_cap float8, price_at timestamptz)
@@ -54,9 +60,9 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT a.token, q.price,
-           CASE WHEN h1.quoted_at < q.quoted_at THEN q.price / h1.price - 1 END,
-           COALESCE(CASE WHEN h24.quoted_at < q.quoted_at THEN q.price / h24.price - 1 END, q.change_24h),
-           CASE WHEN h168.quoted_at < q.quoted_at THEN q.price / h168.price - 1 END,
+           CASE WHEN h1.quoted_at < q.quoted_at THEN defidata.price_change(h1.price, q.price) END,
+           COALESCE(CASE WHEN h24.quoted_at < q.quoted_at THEN defidata.price_change(h24.price, q.price) END, q.change_24h),
+           CASE WHEN h168.quoted_at < q.quoted_at THEN defidata.price_change(h168.price, q.price) END,
            v.volatility, q.market_cap, q.quoted_at
       FROM defidata.token_asset a
       JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end, max_age) q ON q.price IS NOT NULL
@@ -89,8 +95,8 @@ BEGIN
                COALESCE(e #>> '{quote,USD,last_updated}', e ->> 'last_updated', document #>> '{status,timestamp}'),
                e #>> '{quote,USD,price}', e #>> '{quote,USD,percent_change_24h}', e #>> '{quote,USD,volume_24h}',
                e #>> '{quote,USD,market_cap}'
-          FROM jsonb_path_query(document, 'lax $.data[*] ? (@.type() == "object")') d,
-               jsonb_path_query(d, '$ ? (exists(@.quote)), $.* ? (exists(@.quote)), $.*[*] ? (exists(@.quote))') e;
+          FROM jsonb_path_query(document, CASE jsonb_typeof(document -> 'data') WHEN 'array' THEN '$.data[*]'::jsonpath ELSE '$.data.*[*]' END) e
+         WHERE jsonb_typeof(e) = 'object' AND e ? 'quote';
     ELSIF jsonb_typeof(document) = 'array' THEN
         RETURN QUERY
         SELECT e ->> 'id', e ->> 'symbol', e ->> 'last_updated', e ->> 'current_price',
@@ -121,8 +127,9 @@ BEGIN
                    defidata.price_reject_reason(f.at, f.symbol, f.price, loaded_at) AS reason
               FROM (SELECT DISTINCT ON (n.asset, n.at) n.*
                       FROM (SELECT left(COALESCE(d.asset, d.symbol, ''), 256) AS asset, d.symbol, defidata.parse_instant(d.at, loaded_at) AS at,
-                                   defidata.parse_number(d.price) AS price, defidata.parse_number(d.change_24h) AS change_24h,
-                                   defidata.parse_number(d.volume_24h) AS volume_24h, defidata.parse_number(d.market_cap) AS market_cap
+                                   defidata.parse_number(d.price) AS price, defidata.finite(defidata.parse_number(d.change_24h)) AS change_24h,
+                                   defidata.finite(defidata.parse_number(d.volume_24h)) AS volume_24h,
+                                   defidata.finite(defidata.parse_number(d.market_cap)) AS market_cap
                               FROM defidata.document_quotes(document) d) n
                      ORDER BY n.asset, n.at, n.price) f) q
     ON CONFLICT (source, id) DO UPDATE
@@ -148,5 +155,5 @@ $$;
 COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS 'an ISO 8601 time, UTC where it names no zone; otherwise where it is NULL or none';
 
 REVOKE ALL ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz), defidata.choose_assets(timestamptz),
-    defidata.newest_quote(text, text, text, timestamptz, interval), defidata.price_stats(timestamptz),
+    defidata.newest_quote(text, text, text, timestamptz, interval), defidata.price_change(float8, float8), defidata.price_stats(timestamptz),
     defidata.document_quotes(jsonb), defidata_load_prices(jsonb), defidata.parse_instant(text, timestamptz) FROM PUBLIC;

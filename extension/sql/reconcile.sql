@@ -33,26 +33,33 @@ AS $$
 DECLARE
     differing record;
     counts    jsonb;
+    changed   bigint[] := '{}';
     missing   text[];
-    reread    timestamptz[];
 BEGIN
-    reread := ARRAY(SELECT s.hour FROM defidata.survey(reconcile_source.source, from_at, until_at, false) s WHERE s.differs);
-    FOR differing IN SELECT * FROM defidata.survey(reconcile_source.source, from_at, until_at, false) s WHERE s.differs LOOP
-        counts := '{}';
-        IF differing.remote_rows > 0 THEN
-            counts := defidata.import_batch(ROW(source, from_at, until_at, ARRAY[differing.hour], ARRAY[differing.remote_rows], reread)::defidata.batch);
+    SELECT array_agg(s.hour) AS hours, array_agg(s.remote_rows) AS remote_rows, array_agg(s.local_rows) AS local_rows INTO differing
+      FROM defidata.survey(reconcile_source.source, from_at, until_at, false) s WHERE s.differs;
+    -- all are read first: a row that an hour lacks may have moved to a later one
+    FOR i IN 1 .. COALESCE(cardinality(differing.hours), 0) LOOP
+        counts := '{"inserted": 0, "updated": 0}';
+        IF differing.remote_rows[i] > 0 THEN
+            counts := defidata.import_batch(ROW(source, from_at, until_at, differing.hours[i:i], differing.remote_rows[i:i], differing.hours)::defidata.batch);
         END IF;
-        missing := defidata.find_deleted(source, differing.hour);
+        changed := changed || ((counts ->> 'inserted')::bigint + (counts ->> 'updated')::bigint);
+    END LOOP;
+    FOR i IN 1 .. cardinality(changed) LOOP
+        hour := differing.hours[i];
+        remote_rows := differing.remote_rows[i];
+        local_rows := differing.local_rows[i];
+        missing := defidata.find_deleted(source, hour);
         IF apply_deletes AND cardinality(missing) > 0 THEN
             DELETE FROM defidata.raw_mentions r WHERE r.source = reconcile_source.source AND r.id = ANY (missing);
-            UPDATE defidata.hours h SET summed = false WHERE h.hour = differing.hour;
+            UPDATE defidata.hours h SET summed = false WHERE h.hour = reconcile_source.hour;
         END IF;
-        hour := differing.hour;
-        remote_rows := differing.remote_rows;
-        local_rows := differing.local_rows;
         action := CASE WHEN cardinality(missing) > 0 THEN CASE WHEN apply_deletes THEN 'deleted' ELSE 'kept' END
-                       WHEN (counts ->> 'inserted')::bigint + (counts ->> 'updated')::bigint > 0 THEN 'read again'
-                       WHEN differing.remote_rows <> differing.local_rows THEN 'uncopied' END;
+                       WHEN changed[i] > 0 THEN 'read again'
+                       WHEN remote_rows > local_rows THEN 'uncopied'
+                       -- its rows have moved to another hour
+                       WHEN remote_rows < local_rows THEN 'read again' END;
         IF action IS NOT NULL THEN
             RETURN NEXT;
         END IF;

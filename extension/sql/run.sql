@@ -65,14 +65,22 @@ $$;
 COMMENT ON FUNCTION defidata.record_failure(bigint, defidata.failure) IS 'records that a stage has failed and completes the error with the stage and the next step';
 
 -- A record that says running, of a process that is gone, was interrupted.
+CREATE FUNCTION defidata.has_died(pid integer, started_at timestamptz) RETURNS boolean
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM pg_stat_activity a
+                        WHERE a.pid = has_died.pid AND a.pid <> pg_backend_pid() AND COALESCE(a.backend_start <= has_died.started_at, true));
+END
+$$;
+COMMENT ON FUNCTION defidata.has_died(integer, timestamptz) IS 'whether the process that began a stage works on it no more';
+
 CREATE FUNCTION defidata.mark_interrupted() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     UPDATE defidata.runs r SET status = 'interrupted', finished_at = clock_timestamp()
-     WHERE r.status = 'running'
-       AND NOT EXISTS (SELECT FROM pg_stat_activity a
-                        WHERE a.pid = r.pid AND a.pid <> pg_backend_pid() AND COALESCE(a.backend_start <= r.started_at, true));
+     WHERE r.status = 'running' AND defidata.has_died(r.pid, r.started_at);
 END
 $$;
 COMMENT ON FUNCTION defidata.mark_interrupted() IS 'marks the records of runs whose process has died';
@@ -311,7 +319,7 @@ $$;
 COMMENT ON PROCEDURE defidata_run() IS 'the cycle of defidata_refresh with a commit after each stage and batch, each stage on record in defidata.runs, also where it fails; the error is raised again. For pg_cron';
 
 REVOKE ALL ON FUNCTION defidata.start_stage(bigint, text, text), defidata.note_counts(bigint, jsonb), defidata.finish_stage(bigint),
-    defidata.record_failure(bigint, defidata.failure), defidata.mark_interrupted(), defidata_refresh(), defidata.start_run(),
+    defidata.record_failure(bigint, defidata.failure), defidata.has_died(integer, timestamptz), defidata.mark_interrupted(), defidata_refresh(), defidata.start_run(),
     defidata.lock_cycle(text), defidata.try_plan(text, timestamptz, timestamptz), defidata.try_batch(bigint, text, defidata.batch),
     defidata.try_compute(bigint, text, timestamptz), defidata.try_publish(bigint, text) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE defidata.fail(bigint, defidata.failure), defidata.run_import(bigint, text, timestamptz, timestamptz),

@@ -16,7 +16,9 @@ BEGIN
             HINT = format('Set shared_preload_libraries = ''pg_cron'' and cron.database_name = ''%s'' in postgresql.conf and restart the server.', current_database());
     ELSIF home <> current_database() THEN
         RAISE EXCEPTION 'pg_cron runs in database "%", not in "%"', home, current_database() USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = format('Set cron.database_name = ''%s'' and restart the server, or schedule from database "%s" with cron.schedule_in_database.', current_database(), home);
+            HINT = format('Set cron.database_name = ''%1$s'' and restart the server, or connect to database "%2$s" and'
+                          ' SELECT cron.schedule_in_database(''defidata cycle'', ''5 * * * *'', ''CALL %3$s.defidata_run()'', ''%1$s'');', current_database(), home,
+                          (SELECT e.extnamespace::regnamespace FROM pg_extension e WHERE e.extname = 'defidata'));
     ELSIF to_regnamespace('cron') IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not created in this database' USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'CREATE EXTENSION pg_cron;';

@@ -27,7 +27,7 @@ BEGIN
         FOR i IN 1 .. cardinality(keys) LOOP
             EXECUTE CASE WHEN keys[i] LIKE 'INDEX %'
                          THEN format('CREATE INDEX ON %s %s', target, substr(keys[i], 7))
-                         WHEN keys[i] LIKE 'SET %' THEN format('ALTER TABLE %s %s', target, keys[i])
+                         WHEN keys[i] ~ '^(SET|ALTER) ' THEN format('ALTER TABLE %s %s', target, keys[i])
                          ELSE format('ALTER TABLE %s ADD %s', target, keys[i]) END;
         END LOOP;
     END IF;
@@ -191,7 +191,7 @@ BEGIN
         ['etag text NOT NULL', 'the ETag, in quotes; changes if and only if the body does'],
         ['generation bigint NOT NULL', 'the generation that brought this body'],
         ['published_at timestamptz', 'when that generation was published; NULL before the first']],
-        ARRAY['PRIMARY KEY (path)']);
+        ARRAY['PRIMARY KEY (path)', 'ALTER body SET STORAGE EXTERNAL']);
     PERFORM defidata.setup_table('publication_history', 'every generation that was published', ARRAY[
         ['generation bigint NOT NULL', 'the generation'],
         ['latest_hour timestamptz', 'the settled hour that it showed'],

@@ -74,6 +74,11 @@ DECLARE
     wanted  record;
 BEGIN
     SELECT s.srvname, s.srvoptions INTO server_name, options FROM pg_foreign_server s WHERE s.oid = server;
+    IF (SELECT count(*) FROM pg_user_mappings m WHERE m.srvid = server AND m.usename IN (current_user, 'public')) = 0 THEN
+        RAISE EXCEPTION 'role "%" has no user mapping for server "%"', current_user, server_name USING ERRCODE = 'undefined_object',
+            DETAIL = 'Sources are read as the role that owns the extension.',
+            HINT = format('CREATE USER MAPPING FOR %I SERVER %I OPTIONS (user ''…'', password ''…'');', current_user, server_name);
+    END IF;
     -- a dead remote must not hold the hourly cycle for ever
     FOR wanted IN SELECT * FROM (VALUES ('connect_timeout', '10'), ('fetch_size', '10000'), ('keepalives_idle', '30'),
                                         ('keepalives_interval', '10'), ('keepalives_count', '3')) o (name, value)
@@ -165,15 +170,16 @@ DECLARE
     col record;
 BEGIN
     IF (SELECT count(*) FROM pg_class c WHERE c.oid = relation) = 0 THEN
-        RAISE EXCEPTION 'the relation of the source does not exist any more'
+        RAISE EXCEPTION 'the relation of source % does not exist',
+                        (SELECT COALESCE(string_agg(quote_ident(s.name), ', '), 'with OID ' || check_shape.relation::oid) FROM defidata.source s WHERE s.relation = check_shape.relation)
             USING ERRCODE = 'undefined_table',
-                  HINT = 'Attach the source again, or detach it with defidata_detach.';
+                  HINT = 'Attach the source again with a relation that exists, or detach it with defidata_detach.';
     END IF;
     FOR col IN SELECT * FROM defidata.source_columns(relation, kind, columns) LOOP
         IF col.type IS NULL AND (col.required OR columns ? col.logical) THEN
             RAISE EXCEPTION 'relation % has no column "%" for %', relation, col.actual, col.logical
                 USING ERRCODE = 'undefined_column',
-                      HINT = format('Name the right one in the argument columns, for example ''{"%s": "my_column"}''.', col.logical);
+                      HINT = format('Name the right one in the argument columns of defidata_attach, for example ''{"%s": "my_column"}''.', col.logical);
         ELSIF defidata.type_family(col.type) <> ALL (col.families) THEN
             RAISE EXCEPTION 'column "%" of relation % has type %, expected % for %', col.actual, relation, col.type,
                             array_to_string(col.families, ' or '), col.logical
@@ -245,17 +251,27 @@ DECLARE
     server_name constant text := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = server);
     local_name  constant text := server_name || '_' || remote_table;
     definitions text;
+    message     text;
+    detail      text;
 BEGIN
     IF octet_length(local_name) > 63 THEN
         RAISE EXCEPTION 'foreign table name "%" is too long', local_name USING ERRCODE = 'name_too_long',
             HINT = 'Make a foreign table of your own and attach it with defidata_attach.';
     END IF;
-    SELECT string_agg(format('%I %s', r.name, CASE defidata.type_family(r.type) WHEN 'string' THEN 'text' ELSE r.type END),
-                      ', ' ORDER BY r.name)
-           FILTER (WHERE r.type NOT IN ('ARRAY', 'USER-DEFINED'))
-      INTO definitions
-      FROM defidata.remote_columns(server, remote_schema, remote_table) r
-     WHERE r.name IN (SELECT l.actual FROM defidata.logical_columns(kind) l);
+    BEGIN
+        SELECT string_agg(format('%I %s', r.name, CASE defidata.type_family(r.type) WHEN 'string' THEN 'text' ELSE r.type END),
+                          ', ' ORDER BY r.name)
+               FILTER (WHERE r.type NOT IN ('ARRAY', 'USER-DEFINED'))
+          INTO definitions
+          FROM defidata.remote_columns(server, remote_schema, remote_table) r
+         WHERE r.name IN (SELECT l.actual FROM defidata.logical_columns(kind) l);
+    EXCEPTION WHEN sqlclient_unable_to_establish_sqlconnection THEN
+        -- most likely a slip in what the user has just typed
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail,
+            HINT = format('Correct the address with ALTER SERVER %1$I OPTIONS (SET host ''…''), user and password with'
+                          ' ALTER USER MAPPING FOR %2$I SERVER %1$I OPTIONS (SET password ''…'').', server_name, current_user);
+    END;
     IF definitions IS NULL THEN
         RETURN false;
     END IF;
@@ -283,7 +299,9 @@ BEGIN
       FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.srvname = server;
     IF server_oid IS NULL THEN
         RAISE EXCEPTION 'server % does not exist', quote_nullable(server::text) USING ERRCODE = 'undefined_object',
-            HINT = 'Make it with CREATE SERVER … FOREIGN DATA WRAPPER postgres_fdw.';
+            HINT = COALESCE((SELECT 'The servers of postgres_fdw are ' || string_agg(quote_ident(s.srvname), ', ' ORDER BY s.srvname) || '.'
+                               FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE w.fdwname = 'postgres_fdw'),
+                            'Make it with CREATE SERVER … FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host ''…'', dbname ''…'').');
     ELSIF wrapper <> 'postgres_fdw' THEN
         RAISE EXCEPTION 'server "%" is not of postgres_fdw but of %', server, wrapper USING ERRCODE = 'invalid_parameter_value',
             HINT = 'Make a foreign table and attach it with defidata_attach.';

@@ -37,7 +37,8 @@ DECLARE
     backfill    record;
 BEGIN
     name := 'last run';
-    SELECT r.status, r.stage, r.error, r.started_at INTO last_run FROM defidata.runs r
+    SELECT CASE WHEN r.status = 'running' AND defidata.has_died(r.pid, r.started_at) THEN 'interrupted' ELSE r.status END AS status,
+           r.stage, r.error, r.started_at INTO last_run FROM defidata.runs r
      WHERE r.trigger IN ('run', 'refresh') AND r.status <> 'skipped' ORDER BY r.id DESC LIMIT 1;
     SELECT max(r.finished_at) INTO success FROM defidata.runs r WHERE r.stage = 'publish' AND r.status = 'ok';
     state := CASE WHEN success IS NULL THEN 'warn'
@@ -49,11 +50,13 @@ BEGIN
     END IF;
     value := COALESCE(last_run.status || ' in ' || last_run.stage || '; last success '
                       || COALESCE(date_trunc('second', now() - success) || ' ago', 'never'), 'none');
-    hint := CASE WHEN state <> 'ok' THEN COALESCE('The error was: ' || last_run.error, 'SELECT * FROM defidata_refresh(); tells what is wrong, or mends it.') END;
+    hint := CASE WHEN state <> 'ok' THEN concat_ws(' ', 'The error was: ' || last_run.error || '.', 'SELECT * FROM defidata_refresh(); tells what is wrong, or mends it.') END;
     RETURN NEXT;
 
     name := 'backfill';
-    SELECT r.status, r.counts, r.latest_hour INTO backfill FROM defidata.runs r WHERE r.trigger = 'backfill' ORDER BY r.id DESC LIMIT 1;
+    SELECT CASE WHEN r.status = 'running' AND defidata.has_died(r.pid, r.started_at) THEN 'interrupted' ELSE r.status END AS status,
+           r.counts INTO backfill FROM defidata.runs r
+     WHERE r.trigger = 'backfill' ORDER BY r.id DESC LIMIT 1;
     state := CASE WHEN backfill.status IN ('failed', 'interrupted') THEN 'warn' ELSE 'ok' END;
     value := COALESCE(backfill.status || format(', %s of %s chunks', backfill.counts ->> 'done', backfill.counts ->> 'chunks'), 'none');
     hint := CASE WHEN state <> 'ok' THEN 'Call defidata_backfill with the same range again; what is done costs little.' END;

@@ -68,20 +68,27 @@ $$;
 SQL
 
 # new makes both clusters; the remote holds the hours from 400 to `newest` hours
-# before the present one.  Options: newest, analytics_conf, remote_conf.
+# before the present one.  With `beside`, another pair, only one more analytics
+# cluster is made, which shares that pair's remote.
 sub new
 {
 	my ($class, %option) = @_;
+	my $beside = $option{beside};
 	my $self = bless {
-		base => int(time / 3600) * 3600,
+		base => $beside ? $beside->{base} : int(time / 3600) * 3600,
 		remote_database => 'ctscanner',
 		count => 0,
 		kills => 0,
 		expected => {}
 	}, $class;
 
-	$self->{remote} = $self->_cluster('remote', $option{remote_conf});
-	$self->{analytics} = $self->_cluster('analytics', $option{analytics_conf});
+	$self->{analytics} = $self->_cluster($beside ? 'analytics_beside' : 'analytics');
+	if ($beside)
+	{
+		$self->{remote} = $beside->{remote};
+		return $self;
+	}
+	$self->{remote} = $self->_cluster('remote');
 	$self->{remote}->safe_psql('postgres', "SET log_statement = none; CREATE ROLE $role LOGIN PASSWORD '$password'");
 	$self->{remote}->safe_psql('postgres', "CREATE DATABASE $self->{remote_database} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
 	$self->make_remote_tables($self->{remote_database});
@@ -92,7 +99,7 @@ sub new
 # _cluster starts one cluster on loopback that asks the remote's role for its password.
 sub _cluster
 {
-	my ($self, $name, $conf) = @_;
+	my ($self, $name) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
@@ -104,8 +111,7 @@ sub _cluster
 		"log_line_prefix = '%m [%p] %e %q%a '",
 		'max_connections = 50',
 		'shared_buffers = 32MB',
-		'autovacuum = off',
-		$conf // '');
+		'autovacuum = off', '');
 	my $hba = $node->data_dir . '/pg_hba.conf';
 	my $rules = slurp_file($hba);
 	unlink $hba;
@@ -221,10 +227,7 @@ sub database
 	my ($self, $template) = @_;
 	my $name = 'd' . ++$self->{count};
 
-	if (!$template)
-	{
-		$template = $self->{attached} //= $self->make_attached;
-	}
+	$template //= $self->attached;
 	# the other strategy would let a sequence fall back after a crash
 	$self->sql('postgres', "CREATE DATABASE $name TEMPLATE $template STRATEGY file_copy");
 	return $name;
@@ -238,11 +241,12 @@ sub drop
 	return;
 }
 
-# make_attached goes the user's path up to the attached server, in a database of its own.
-sub make_attached
+# attached is a database that has gone the user's path up to the attached server.
+sub attached
 {
 	my ($self) = @_;
 
+	return 'attached' if $self->{attached}++;
 	$self->sql('postgres', 'CREATE DATABASE attached');
 	$self->sql('attached', 'SET client_min_messages = warning; CREATE EXTENSION defidata CASCADE');
 	$self->create_server('attached', 'ct_scanner', $self->{remote_database});
@@ -412,6 +416,16 @@ sub kill_backend
 	}
 	$self->{kill_offset} = -s $log;
 	$self->{analytics}->poll_query_until('postgres', 'SELECT true') or die 'the cluster does not come up again';
+	return;
+}
+
+# configure sets parameters of the analytics cluster that need a restart.
+sub configure
+{
+	my ($self, %settings) = @_;
+
+	$self->{analytics}->append_conf('postgresql.conf', join '', map { "$_ = '$settings{$_}'\n" } sort keys %settings);
+	$self->{analytics}->restart;
 	return;
 }
 

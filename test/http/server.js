@@ -1,0 +1,126 @@
+// An HTTP server over defidata's documents, as small as one can be: it serves
+// the paths that defidata_document() answers, the report at / and a token's at
+// /report/SYMBOL.  Answers are kept in memory until the database says, by NOTIFY,
+// that something new is published; while nobody listens nothing is kept.
+//
+// The connection comes from the usual PG* variables; its role needs no more than
+// SELECT defidata_grant('role', 'reader').  PORT is the port to serve on (8080).
+
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import pg from 'pg';
+
+const KEPT_AT_MOST = 10000;
+
+// serve starts a server and returns it with a function that ends it.
+export async function serve({ connection = {}, port = 0, host = '127.0.0.1' } = {}) {
+  const pool = new pg.Pool({ max: 4, ...connection });
+  const kept = new Map();
+  let publications = 0;
+  let listener = null;
+  let ended = false;
+
+  // forget drops what is kept; what is being read meanwhile will not be kept either
+  const forget = () => {
+    publications += 1;
+    kept.clear();
+  };
+
+  // listen hears of new generations, and listenAgain when that connection is lost
+  const listen = async () => {
+    const client = new pg.Client(connection);
+    client.on('notification', forget);
+    client.on('error', () => {});
+    await client.connect();
+    await client.query('LISTEN defidata');
+    client.on('end', listenAgain);
+    listener = client;
+    forget();
+  };
+
+  const listenAgain = async () => {
+    listener = null;
+    forget();
+    while (!ended && listener === null) {
+      await sleep(200);
+      await listen().catch(() => {});
+    }
+  };
+
+  const read = async (path) => {
+    const symbol = /^\/report\/(.+)$/is.exec(path)?.[1];
+    if (path !== '/' && symbol === undefined) {
+      const { rows } = await pool.query('SELECT status, body::text, etag FROM defidata_document($1)', [path]);
+      return { ...rows[0], type: 'application/json' };
+    }
+    const { rows } = symbol === undefined
+      ? await pool.query('SELECT defidata_report() AS body')
+      : await pool.query('SELECT defidata_report($1) AS body', [symbol]);
+    const etag = `"${createHash('sha256').update(rows[0].body).digest('hex').slice(0, 32)}"`;
+    return { status: 200, body: rows[0].body, etag, type: 'text/html; charset=utf-8' };
+  };
+
+  const answer = async (path) => {
+    const before = publications;
+    if (kept.has(path)) {
+      return { ...kept.get(path), cache: 'hit' };
+    }
+    const found = await read(path);
+    if (found.status === 200 && listener !== null && before === publications && kept.size < KEPT_AT_MOST) {
+      kept.set(path, found);
+    }
+    return { ...found, cache: 'miss' };
+  };
+
+  const respond = async (request, response) => {
+    const send = (status, headers, body) => response.writeHead(status, headers).end(request.method === 'HEAD' ? undefined : body);
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return send(405, { Allow: 'GET, HEAD' });
+    }
+    let path;
+    try {
+      path = decodeURIComponent(request.url.replace(/\?.*/s, ''));
+    } catch {
+      return send(400, {});
+    }
+    // the database cannot hold this character
+    const found = path.includes('\0') ? { status: 404 } : await answer(path);
+    if (found.status === 404) {
+      return send(404, { 'Content-Type': 'application/json' }, '{"error": "not found"}');
+    }
+    const headers = { ETag: found.etag, 'Cache-Control': 'no-cache', 'X-Cache': found.cache };
+    const known = request.headers['if-none-match'];
+    if (known !== undefined && (known === '*' || known.includes(found.etag))) {
+      return send(304, headers);
+    }
+    return send(200, { ...headers, 'Content-Type': found.type, 'X-Content-Type-Options': 'nosniff' }, found.body);
+  };
+
+  pool.on('error', () => {});
+  await listen();
+  const server = createServer((request, response) => {
+    respond(request, response).catch((error) => {
+      console.error(`${request.url}: ${error.message}`);
+      response.writeHead(503, { 'Content-Type': 'application/json', 'Retry-After': '1' }).end('{"error": "database not available"}');
+    });
+  });
+  await new Promise((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+
+  const close = async () => {
+    ended = true;
+    await new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    });
+    await listener?.end();
+    await pool.end();
+  };
+  return { port: server.address().port, close };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { port } = await serve({ port: Number(process.env.PORT ?? 8080) });
+  console.log(`http://127.0.0.1:${port}/`);
+}
