@@ -266,24 +266,49 @@ END
 $$;
 COMMENT ON FUNCTION defidata.compute_step(timestamptz) IS 'sums or measures one due week, for hours before until_hour; computed: rows of metrics written; more: whether to call again';
 
+-- Another session sees application_name at once, though nothing is committed yet.
+CREATE FUNCTION defidata.tell_progress(started timestamptz, total bigint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- to sum an hour and to measure it are two pieces of work
+    remaining constant bigint := (SELECT count(*) FILTER (WHERE NOT h.summed) + count(*) FILTER (WHERE NOT h.measured) FROM defidata.hours h
+                                   WHERE NOT (h.summed AND h.measured));
+    share     constant float8 := greatest(1 - remaining::float8 / total, 0);
+BEGIN
+    PERFORM set_config('application_name', format('defidata compute %s %%', floor(100 * share)), true);
+    RAISE NOTICE 'compute: % %% of % hours done, about % left', floor(100 * share), total / 2,
+        COALESCE(date_trunc('second', (clock_timestamp() - started) * ((1 - share) / NULLIF(share, 0)))::text, 'an unknown time');
+END
+$$;
+COMMENT ON FUNCTION defidata.tell_progress(timestamptz, bigint) IS 'tells how far a long compute is, in a NOTICE and in application_name; total: pieces of work at its start';
+
 CREATE FUNCTION defidata.compute(since timestamptz) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    step  record;
-    total bigint := 0;
+    step    record;
+    written bigint := 0;
+    total   bigint;
+    started constant timestamptz := clock_timestamp();
+    told    timestamptz := started;
 BEGIN
     PERFORM defidata.setup();
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
     IF since IS NOT NULL THEN
         PERFORM defidata.mark_since(since);
+        total := (SELECT 2 * count(*) FROM defidata.hours h WHERE NOT (h.summed AND h.measured));
     END IF;
     LOOP
         step := defidata.compute_step('infinity');
-        total := total + step.computed;
+        written := written + step.computed;
         EXIT WHEN NOT step.more;
+        IF total > 0 AND clock_timestamp() > told + interval '2 seconds' THEN
+            PERFORM defidata.tell_progress(started, total);
+            told := clock_timestamp();
+        END IF;
     END LOOP;
-    RETURN total;
+    RETURN written;
 END
 $$;
 COMMENT ON FUNCTION defidata.compute(timestamptz) IS 'the compute stage; see defidata_compute';
@@ -306,5 +331,5 @@ REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.sum_week(timestamptz, timestamptz), defidata.write_metrics(timestamptz, timestamptz, text[], boolean),
     defidata.observed_hours(timestamptz, timestamptz), defidata.measure_week(timestamptz, timestamptz),
     defidata.count_tokens(timestamptz, timestamptz), defidata.measure_stale(), defidata.compute_step(timestamptz),
-    defidata.mark_since(timestamptz), defidata.compute(timestamptz), defidata_compute(timestamptz),
+    defidata.mark_since(timestamptz), defidata.tell_progress(timestamptz, bigint), defidata.compute(timestamptz), defidata_compute(timestamptz),
     defidata_recompute() FROM PUBLIC;

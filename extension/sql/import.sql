@@ -444,7 +444,7 @@ $$;
 
 -- What an import has to read, as batches in ascending order of hours, so that the
 -- watermark only moves over what is there.
-CREATE FUNCTION defidata.plan_import(since timestamptz, until_hour timestamptz) RETURNS SETOF defidata.batch
+CREATE FUNCTION defidata.plan_import(since timestamptz, until_hour timestamptz, batch_rows bigint) RETURNS SETOF defidata.batch
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
@@ -452,7 +452,6 @@ DECLARE
     start      timestamptz;
     horizon    constant timestamptz := defidata.hour_of(now()) + interval '1 hour';
     finish     constant timestamptz := least(COALESCE(until_hour, horizon), horizon);
-    batch_size constant bigint := defidata.setting_value('batch_size');
 BEGIN
     PERFORM defidata.require_source();
     FOR src IN SELECT s.name, s.kind, s.relation, s.columns, s.watermark FROM defidata.source s ORDER BY s.kind, s.name LOOP
@@ -477,16 +476,18 @@ BEGIN
                    AND NOT EXISTS (SELECT FROM wanted w WHERE w.hour = u.hour AND w.remote_rows > 0)),
             cut AS (
                 SELECT w.hour, w.remote_rows, NOT isfinite(w.hour) AS unusable,
-                       div(sum(w.remote_rows) OVER (PARTITION BY isfinite(w.hour) ORDER BY w.hour) - 1, batch_size) AS batch
+                       div(sum(w.remote_rows) OVER (PARTITION BY isfinite(w.hour) ORDER BY w.hour) - 1, batch_rows) AS batch
                   FROM wanted w WHERE w.remote_rows > 0)
-            SELECT src.name, start, finish, array_agg(c.hour ORDER BY c.hour), array_agg(c.remote_rows ORDER BY c.hour),
+            SELECT src.name, CASE WHEN c.unusable THEN start ELSE min(c.hour) END,
+                   CASE WHEN c.unusable THEN finish ELSE max(c.hour) + interval '1 hour' END,
+                   array_agg(c.hour ORDER BY c.hour), array_agg(c.remote_rows ORDER BY c.hour),
                    (SELECT array_agg(w.hour) FROM wanted w WHERE isfinite(w.hour) AND w.local_rows > 0)
               FROM cut c GROUP BY c.unusable, c.batch ORDER BY c.unusable, c.batch;
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata.plan_import(timestamptz, timestamptz) IS 'surveys every source from since (NULL: its watermark less the overlap) until until_hour (NULL: now) and returns the batches to read';
+COMMENT ON FUNCTION defidata.plan_import(timestamptz, timestamptz, bigint) IS 'surveys every source from since (NULL: its watermark less the overlap) until until_hour (NULL: now) and returns the batches to read, of whole hours and about batch_rows rows each';
 
 CREATE FUNCTION defidata.require_source() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -532,7 +533,9 @@ DECLARE
 BEGIN
     PERFORM defidata.setup();
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
-    FOR batch IN SELECT * FROM defidata.plan_import(since, NULL) LOOP
+    -- one transaction gains nothing from small batches, and a source without an
+    -- index on its time is read from end to end for each
+    FOR batch IN SELECT * FROM defidata.plan_import(since, NULL, 20 * defidata.setting_value('batch_size')::bigint) LOOP
         counts := defidata.add_counts(counts, defidata.import_batch(batch));
     END LOOP;
     RETURN counts;
@@ -558,5 +561,5 @@ REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), def
     defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),
     defidata.import_batch(defidata.batch),
     defidata.import_prices(text, timestamptz, timestamptz, timestamptz), defidata.source_range(text),
-    defidata.plan_import(timestamptz, timestamptz), defidata.require_source(), defidata.import_start(text, timestamptz),
+    defidata.plan_import(timestamptz, timestamptz, bigint), defidata.require_source(), defidata.import_start(text, timestamptz),
     defidata.import(timestamptz), defidata_import(timestamptz) FROM PUBLIC;

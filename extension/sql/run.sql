@@ -155,7 +155,7 @@ CREATE FUNCTION defidata.try_plan(trigger text, since timestamptz, until_hour ti
 AS $$
 BEGIN
     PERFORM defidata.lock_cycle(trigger);
-    batches := ARRAY(SELECT b FROM defidata.plan_import(since, until_hour) b);
+    batches := ARRAY(SELECT b FROM defidata.plan_import(since, until_hour, defidata.setting_value('batch_size')::bigint) b);
 EXCEPTION WHEN query_canceled OR OTHERS THEN
     GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
                             failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;

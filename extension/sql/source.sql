@@ -196,6 +196,7 @@ CREATE FUNCTION defidata.attach(name text, kind text, relation regclass, columns
 AS $$
 DECLARE
     server oid;
+    former text;
 BEGIN
     PERFORM defidata.setup();
     IF name IS NULL OR name = '' OR octet_length(name) > 127 THEN
@@ -234,6 +235,14 @@ BEGIN
                              WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END)
     ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE
        SET relation = excluded.relation, columns = excluded.columns, attached_at = now();
+    -- the same rows by another way would count twice
+    IF kind = 'mentions' AND name <> 'legacy' AND NOT EXISTS (SELECT FROM defidata.raw_mentions r WHERE r.source = name) THEN
+        SELECT r.source INTO former FROM defidata.raw_mentions r WHERE r.source <> 'legacy' LIMIT 1;
+        IF FOUND THEN
+            RAISE NOTICE 'mentions of source "%" will add up with those of source "%"', name, former
+                USING HINT = format('If it delivers the same rows, detach it and attach its relation as "%s" instead.', former);
+        END IF;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION defidata.attach(text, text, regclass, jsonb) IS 'registers a relation as a source; see defidata_attach';

@@ -129,8 +129,10 @@ BEGIN
     value := 'launcher running';
     BEGIN
         PERFORM defidata.require_cron();
-    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    EXCEPTION WHEN object_not_in_prerequisite_state OR insufficient_privilege THEN
         GET STACKED DIAGNOSTICS value = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+        -- an owner who is no superuser
+        hint := COALESCE(NULLIF(hint, ''), format('GRANT pg_read_all_settings, pg_read_all_stats TO %I;', current_user));
         state := 'warn';
         RETURN NEXT;
         RETURN;
@@ -186,6 +188,7 @@ DECLARE
     first  record;
     code   text;
     failed text[] := '{}';
+    advice text := 'SELECT * FROM defidata.status; has the next steps.';
 BEGIN
     PERFORM defidata.setup();
     FOR src IN SELECT s.name, s.kind, s.relation, s.columns FROM defidata.source s ORDER BY s.name LOOP
@@ -201,6 +204,7 @@ BEGIN
             state := 'fail';
             code := COALESCE(code, SQLSTATE);
             failed := failed || format('%s: %s', name, value);
+            advice := concat_ws(' ', NULLIF(hint, ''), advice);
         END;
         RETURN NEXT;
     END LOOP;
@@ -213,7 +217,7 @@ BEGIN
     IF failed <> '{}' THEN
         RAISE EXCEPTION 'defidata is not well: %', array_to_string(failed, '; ')
             USING ERRCODE = COALESCE(code, 'object_not_in_prerequisite_state'),
-                  HINT = 'SELECT * FROM defidata.status; has the next steps.';
+                  HINT = advice;
     END IF;
 END
 $$;
