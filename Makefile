@@ -32,7 +32,7 @@ extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PAR
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
-.PHONY: demo demo-stop test fuzz bench dist
+.PHONY: demo demo-stop test fuzz bench check-code dist
 demo:
 	test/demo/demo.sh start
 demo-stop:
@@ -42,7 +42,10 @@ test:
 bench:
 	test/bench/run.sh
 fuzz:
-	FAMILY=fuzz FUZZ_SECONDS=$${FUZZ_SECONDS:-600} test/run.sh
+	FAMILY=fuzz FUZZ_RUNS=$${FUZZ_RUNS:-10000000} test/run.sh
+
+check-code:
+	test/check_code.sh
 
 # what PGXN takes: the last commit, under the version of META.json
 DIST = defidata-$(shell sed -n '0,/"version"/s/.*"version": "\(.*\)".*/\1/p' META.json)

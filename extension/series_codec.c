@@ -138,7 +138,8 @@ read_number(SeriesReader *reader, uint64_t *number)
 		return false;
 	}
 	reader->at += length;
-	*number = fold_word(word & (~UINT64_C(0) >> (64 - 8 * length)));
+	/* the bits up to the first byte that ends a number */
+	*number = fold_word(word & (stops ^ (stops - 1)));
 	return true;
 }
 

@@ -4,7 +4,8 @@
 #
 #     FAMILY="regress tap"        only these of regress, isolation, pgtap, tap, http, fuzz
 #     FAMILY=test/t/010_faults.pl only this file; several may be named
-#     FUZZ_SECONDS=60             how long each fuzzer runs (10)
+#     FUZZ_SECONDS=60             how long each fuzzer runs (10), or
+#     FUZZ_RUNS=1000000           how often
 #     KEEP=1                      leaves the private directory behind
 #     PG_CONFIG, PG_MAJOR         the PostgreSQL version (15)
 #
@@ -199,13 +200,14 @@ run_http()
 # fuzz_file FILE builds one fuzzer with the C files whose headers it includes, and runs it.
 fuzz_file()
 {
-	local directory=$work/fuzz/$1 sources
+	local directory=$work/fuzz/$1 sources limit=-max_total_time=${FUZZ_SECONDS:-10}
+	[ -z "${FUZZ_RUNS:-}" ] || limit=-runs=$FUZZ_RUNS
 	mkdir -p "$directory"
 	mapfile -t sources < <(sed -n 's|^#include "\(.*\)\.h"$|extension/\1.c|p' "$1")
 
 	"$clang" -g -O1 -Wall -Wextra -Werror -fno-wrapv -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -Iextension "$1" "${sources[@]}" -lm -o "$directory/run" &&
-		"$directory/run" -max_total_time="${FUZZ_SECONDS:-10}" -max_len=4096 -artifact_prefix="$directory/"
+		"$directory/run" "$limit" -max_len=4096 -artifact_prefix="$directory/"
 }
 
 # run_fuzz FILE... gives each test/fuzz/*_fuzz.c a few seconds, where clang has libFuzzer.

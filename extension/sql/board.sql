@@ -148,7 +148,7 @@ AS $$
 BEGIN
     IF board IS NULL OR at IS NULL THEN
         RAISE EXCEPTION 'board and time must not be null' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF NOT EXISTS (SELECT FROM defidata.board b WHERE b.name = board)
+    ELSIF (SELECT count(*) FROM defidata.board b WHERE b.name = board) = 0
           AND NOT EXISTS (SELECT FROM defidata.board_history h WHERE h.board = defidata_board_as_of.board) THEN
         RAISE EXCEPTION 'board % does not exist', quote_nullable(left(board, 80)) USING ERRCODE = 'undefined_object',
             HINT = 'SELECT name FROM defidata.board lists the boards.';

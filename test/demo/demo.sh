@@ -130,6 +130,8 @@ write_connect_file()
 		    SELECT raw, e.* FROM unnest(ARRAY['\$btc', 'ETH🚀', '100k']) AS raw, defidata_explain(raw) AS e;
 		    CALL defidata_backfill(now() - interval '36 days', now() - interval '28 days');
 
+		The report, a page for the browser: $work/report.html
+
 		Stop it and remove everything: make demo-stop
 	TEXT
 }
@@ -154,6 +156,7 @@ build_up()
 	step "Delivering late rows at the remote server" run_psql remote ct_scanner --command='SELECT sample.deliver_late()'
 	step "Refreshing again" refresh second
 	step "Scheduling the hourly refresh" run_psql analytics analytics --command='SELECT defidata_schedule()'
+	run_psql analytics analytics --tuples-only --no-align --command='SELECT defidata_report()' >"$work/report.html"
 
 	printf '\nThe first refresh:\n'
 	cat "$work/first.txt"

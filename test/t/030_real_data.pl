@@ -15,7 +15,7 @@ my $mentions = "$data/mentions_2018_with_outage.csv.xz";
 my $dirty = "$data/dirty_symbols_2017_2021.csv.gz";
 plan skip_all => 'the real data are not here: set DEFIDATA_DATA to their directory' unless -r $mentions && -r $dirty;
 
-my $test = Defidata->new(newest => 400);
+my $test = Defidata->new(newest => 400, analytics_conf => 'autovacuum = on');
 
 # load puts a file into the remote's table; ids are numbers in the file's order
 sub load
@@ -51,8 +51,11 @@ do
 	$test->refresh($database);
 	$refreshes++;
 	# the backfill's messages must be read, or it waits
-	$session->{run}->pump_nb foreach 1 .. 20;
-	sleep 1;
+	foreach (1 .. 25)
+	{
+		$session->{run}->pump_nb;
+		select undef, undef, undef, 0.2;
+	}
 } while ($test->sql($database, q(SELECT status FROM defidata.runs WHERE trigger = 'backfill')) eq 'running');
 my (undef, $messages) = $session->finish;
 $session->close;

@@ -1,0 +1,175 @@
+#!/bin/bash
+# Looks for faults in the C code, statically and while the regression tests run:
+# what `make check-code` calls.  It takes some 20 minutes, most of them valgrind's.
+#
+#     CHECKS="warnings cppcheck analyzer sanitizer valgrind"   only these
+#     KEEP=1   leaves the private directory behind
+#
+# The last line is `N passed, N failed`.
+
+set -eu
+cd "$(dirname "$0")/.."
+. test/environment.sh
+
+passed=0 failed=0
+
+# missing_tools prints the Debian package of each tool that only these checks need.
+missing_tools()
+{
+	command -v cppcheck >/dev/null || echo cppcheck
+	command -v valgrind >/dev/null || echo valgrind
+	command -v clang >/dev/null || echo clang
+	command -v scan-build >/dev/null || echo clang-tools
+}
+
+# require_tools installs what is missing, where it may.
+require_tools()
+{
+	local missing
+
+	mapfile -t missing < <(missing_tools)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	can_install || die "Missing: ${missing[*]} (names of Debian packages)."
+	step "Installing ${#missing[@]} packages" install_packages "${missing[@]}"
+}
+
+# check NAME runs the function check_NAME and counts.
+check()
+{
+	[[ " ${CHECKS:-$1} " == *" $1 "* ]] || return 0
+	if step "$1" "check_$1"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
+headers=()
+
+# compile COMPILER FLAG... compiles every C file, ours with every warning an error.
+compile()
+{
+	local file compiler=$1
+	shift
+
+	for file in extension/*.c; do
+		"$compiler" -std=gnu99 -O2 -Wall -Wextra -Werror "${headers[@]}" -D_GNU_SOURCE "$@" \
+			-c "$file" -o "$work/tmp/object.o"
+	done
+}
+
+check_warnings()
+{
+	compile gcc -Wshadow -Wpointer-arith -Wdeclaration-after-statement
+	compile gcc -DUSE_ASSERT_CHECKING
+	compile clang
+}
+
+check_cppcheck()
+{
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--suppress='*:/usr/include/*' -D__GNUC__=12 -D__x86_64__ -DPG_VERSION_NUM="${pg_major}0000" \
+		--library=posix -Iextension extension/*.c
+}
+
+check_analyzer()
+{
+	make -s clean
+	scan-build --status-bugs -o "$work/tmp/scan" make -s with_llvm=no PG_CONFIG="$PG_CONFIG"
+}
+
+# regress runs the regression tests against the running cluster.
+regress()
+{
+	local names=()
+
+	mapfile -t names < <(basename -s .sql sql/*.sql | grep -vx setup)
+	"$test_dir/regress/pg_regress" --inputdir=. --outputdir=. --bindir="$bin" --host="$work/analytics" \
+		--port="$(cat "$work/analytics/port")" --user=postgres --dbname=contrib_regression setup "${names[@]}" ||
+		{ cat regression.diffs; return 1; }
+}
+
+# restart PROGRAM starts the cluster again, by a program in the server's stead.
+restart()
+{
+	"$bin/pg_ctl" --pgdata="$work/analytics/data" --wait --silent --timeout=120 stop
+	"$bin/pg_ctl" --pgdata="$work/analytics/data" --log="$work/analytics/log" -p "$1" --wait --silent --timeout=300 start
+}
+
+# Undefined behaviour, signed overflow included, is a trap, and a trap a crash
+# that no test passes; so are the assertions.
+check_sanitizer()
+{
+	make -s clean
+	build_defidata with_llvm=no \
+		COPT="-fno-wrapv -fsanitize=undefined -fsanitize-undefined-trap-on-error -DUSE_ASSERT_CHECKING"
+	restart "$bin/postgres"
+	regress
+}
+
+# valgrind sees the server's own buffers as undefined here and there; only a
+# report with a frame of ours counts.
+check_valgrind()
+{
+	local log
+
+	make -s clean
+	build_defidata with_llvm=no
+	cat >"$work/tmp/postgres" <<-END
+		#!/bin/sh
+		exec valgrind --quiet --trace-children=yes --leak-check=no --error-limit=no --num-callers=40 \\
+			--log-file=$work/log/valgrind.%p "$bin/postgres" "\$@"
+	END
+	chmod +x "$work/tmp/postgres"
+	restart "$work/tmp/postgres"
+	regress
+	restart "$bin/postgres"
+	for log in "$work"/log/valgrind.*; do
+		if grep -qE 'in [^ ]*/defidata\.so|\((clean|matcher|mentions|number|rolling|series|series_codec|unroll|windows)\.c:' "$log"; then
+			cat "$log"
+			return 1
+		fi
+	done
+}
+
+# finish stops and removes what was started, whatever happened, and prints the total.
+finish()
+{
+	local status=$?
+	trap - EXIT
+
+	[ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+	[ -n "${KEEP:-}" ] && echo "Kept: $work" || remove_private_copy immediate
+	printf '\n%d passed, %d failed\n' "$passed" "$failed"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || exit 1
+	exit 0
+}
+
+if [ -z "${DEFIDATA_WORK:-}" ]; then
+	require_packages test
+	require_tools
+	enter_private_copy "$(mktemp -d "${TMPDIR:-/tmp}/defidata-check.XXXXXX")" test/check_code.sh
+fi
+
+# from here on in the private copy, and not as root
+use_private_copy "$DEFIDATA_WORK"
+find_postgres
+unset DEFIDATA_WORK
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+forget_user_environment
+mkdir "$work/log" "$work/tmp"
+export TMPDIR="$work/tmp"
+headers=(-isystem "$("$PG_CONFIG" --includedir-server)")
+
+check warnings
+check cppcheck
+step "Copying PostgreSQL $pg_major" copy_postgres
+check analyzer
+step "Building defidata" build_defidata with_llvm=no
+test_dir=$work/pg$(dirname "$pgxs")/../test
+step "Starting a private cluster" start_cluster analytics analytics \
+	"shared_preload_libraries = 'pg_cron'" "cron.database_name = 'analytics'" "cron.use_background_workers = on" "fsync = off"
+export PATH="$bin:$PATH"
+check sanitizer
+check valgrind
