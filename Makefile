@@ -32,11 +32,13 @@ extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PAR
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
-.PHONY: demo demo-stop test fuzz bench check-code dist
+.PHONY: demo demo-stop test test-matrix fuzz bench check-code dist
 demo:
 	test/demo/demo.sh start
 demo-stop:
 	test/demo/demo.sh stop
+test-matrix:
+	test/matrix.sh
 test:
 	test/run.sh
 bench:

@@ -1,0 +1,63 @@
+#!/bin/bash
+# Runs the whole test suite on other versions of PostgreSQL, each in a Debian
+# suite that has it, in a chroot that is removed afterwards: what
+# `make test-matrix` calls.  Needs root on Debian; the packages come from the
+# mirror that this machine uses.
+#
+#     SUITES="trixie:17 forky:18"   Debian suite and PostgreSQL version
+#     FAMILY="regress tap"          as for `make test`
+#
+# The last line is `N passed, N failed, N skipped`, the versions added up.
+
+set -eu
+cd "$(dirname "$0")/.."
+. test/environment.sh
+
+[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || die "This needs root on Debian."
+command -v debootstrap >/dev/null || step "Installing debootstrap" install_packages debootstrap
+
+# mirror prints the address that apt has Debian's main archive from.
+mirror()
+{
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1
+}
+
+# make_chroot SUITE makes a minimal system of a Debian suite with a copy of the tree.
+make_chroot()
+{
+	chmod 755 "$root"
+	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$root" "$(mirror)"
+	cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d"
+	cp /etc/resolv.conf /etc/hosts "$root/etc"
+	mkdir "$root/root/defidata"
+	git ls-files -z | tar --null -T - -cf - | tar -C "$root/root/defidata" -xf -
+}
+
+# run_tests VERSION runs the suite inside, with processes and mounts of its own
+# that end with it.
+run_tests()
+{
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork --kill-child bash -c '
+		mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
+		exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin PG_MAJOR="$2" FAMILY="$3" \
+			/root/defidata/test/run.sh' bash "$root" "$1" "${FAMILY:-}"
+}
+
+passed=0 failed=0 skipped=0
+for entry in ${SUITES:-trixie:17 forky:18}; do
+	suite=${entry%:*} version=${entry#*:}
+	root=$(mktemp -d "${TMPDIR:-/var/tmp}/defidata-matrix.XXXXXX")
+	trap 'rm -rf --one-file-system "$root"' EXIT
+	printf '\n== PostgreSQL %s on Debian %s\n' "$version" "$suite"
+	if step "Making a $suite system" make_chroot "$suite"; then
+		run_tests "$version" | tee "$root/output" || true
+		read -r p f s < <(tail -n 1 "$root/output" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p') || { p=0 f=1 s=0; }
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	else
+		failed=$((failed + 1))
+	fi
+	rm -rf --one-file-system "$root"
+done
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
