@@ -37,10 +37,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
+#include "compat.h"
 #include "matcher.h"
 
 #define MAX_SYMBOL_CHARS 64

@@ -13,6 +13,8 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
+
 /* longer than any number that means something */
 #define MAX_NUMBER_LENGTH 400
 

@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 
+#include "compat.h"
 #include "series_codec.h"
 
 #pragma GCC visibility push(hidden)
