@@ -54,7 +54,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.note_chunk(bigint, tstzrange) IS 'records that a chunk is done and tells the progress in a NOTICE';
 
-CREATE PROCEDURE defidata_backfill(from_hour timestamptz, to_hour timestamptz, step interval DEFAULT '7 days')
+CREATE PROCEDURE @extschema@.defidata_backfill(from_hour timestamptz, to_hour timestamptz, step interval DEFAULT '7 days')
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -76,7 +76,7 @@ BEGIN
     COMMIT;
 END
 $$;
-COMMENT ON PROCEDURE defidata_backfill(timestamptz, timestamptz, interval) IS 'imports and computes the hours from from_hour until to_hour, oldest first, with a commit and a NOTICE for each chunk of the length step; then the later hours that they reach, then publishes. Can be stopped and called again. 22023: bad range or step; 55006: beside another backfill';
+COMMENT ON PROCEDURE @extschema@.defidata_backfill(timestamptz, timestamptz, interval) IS 'imports and computes the hours from from_hour until to_hour, oldest first, with a commit and a NOTICE for each chunk of the length step; then the later hours that they reach, then publishes. Can be stopped and called again. 22023: bad range or step; 55006: beside another backfill';
 
 REVOKE ALL ON FUNCTION defidata.start_backfill(timestamptz, timestamptz, interval), defidata.note_chunk(bigint, tstzrange) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE defidata_backfill(timestamptz, timestamptz, interval) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE @extschema@.defidata_backfill(timestamptz, timestamptz, interval) FROM PUBLIC;

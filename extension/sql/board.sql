@@ -109,7 +109,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.board_rows(text) IS 'what a board has to show, from token_stats';
 
-CREATE FUNCTION defidata_add_board(name text, metric text, direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
+CREATE FUNCTION @extschema@.defidata_add_board(name text, metric text, direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
                                    size integer DEFAULT 10) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -122,9 +122,9 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata_add_board(text, text, text, double precision, integer) IS 'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
+COMMENT ON FUNCTION @extschema@.defidata_add_board(text, text, text, double precision, integer) IS 'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
 
-CREATE FUNCTION defidata_drop_board(name text) RETURNS void
+CREATE FUNCTION @extschema@.defidata_drop_board(name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -139,9 +139,9 @@ BEGIN
     PERFORM defidata.publish_documents();
 END
 $$;
-COMMENT ON FUNCTION defidata_drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';
+COMMENT ON FUNCTION @extschema@.defidata_drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';
 
-CREATE FUNCTION defidata_board_as_of(board text, at timestamptz)
+CREATE FUNCTION @extschema@.defidata_board_as_of(board text, at timestamptz)
     RETURNS TABLE (rank integer, token text, value float8, generation bigint, latest_hour timestamptz)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -161,8 +161,8 @@ BEGIN
      ORDER BY h.rank;
 END
 $$;
-COMMENT ON FUNCTION defidata_board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';
+COMMENT ON FUNCTION @extschema@.defidata_board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';
 
 REVOKE ALL ON FUNCTION defidata.setup_board(text, text, text, float8, integer), defidata.copy_grants(text, text),
-    defidata.setup_boards(), defidata.board_rows(text), defidata_add_board(text, text, text, double precision, integer),
-    defidata_drop_board(text), defidata_board_as_of(text, timestamptz) FROM PUBLIC;
+    defidata.setup_boards(), defidata.board_rows(text), @extschema@.defidata_add_board(text, text, text, double precision, integer),
+    @extschema@.defidata_drop_board(text), @extschema@.defidata_board_as_of(text, timestamptz) FROM PUBLIC;

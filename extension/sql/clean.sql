@@ -1,15 +1,15 @@
 -- The validator: from raw symbols to tokens.
 
-CREATE FUNCTION defidata_clean(raw text) RETURNS text
+CREATE FUNCTION @extschema@.defidata_clean(raw text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION defidata_clean(text) IS
+COMMENT ON FUNCTION @extschema@.defidata_clean(text) IS
 'The token that a raw symbol stands for, by the token lists and then the pattern; NULL where it is rejected or NULL. An edit of the lists or settings counts from the next call on. Raises 22023 or 2201B while a setting is invalid.';
 
-CREATE FUNCTION defidata_explain(raw text, OUT token text, OUT rule text)
+CREATE FUNCTION @extschema@.defidata_explain(raw text, OUT token text, OUT rule text)
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 
-COMMENT ON FUNCTION defidata_explain(text) IS
+COMMENT ON FUNCTION @extschema@.defidata_explain(text) IS
 'The token of a raw symbol and the rule behind it: list or pattern; or with a NULL token empty (NULL also), too long, disabled or no match. Raises what defidata_clean raises.';
 
 CREATE FUNCTION defidata.reject_reason(hour timestamptz, symbol text,

@@ -313,17 +313,17 @@ END
 $$;
 COMMENT ON FUNCTION defidata.compute(timestamptz) IS 'the compute stage; see defidata_compute';
 
-CREATE FUNCTION defidata_compute(since timestamptz DEFAULT NULL) RETURNS bigint LANGUAGE sql
+CREATE FUNCTION @extschema@.defidata_compute(since timestamptz DEFAULT NULL) RETURNS bigint LANGUAGE sql
 BEGIN ATOMIC
     SELECT defidata.compute(since);
 END;
-COMMENT ON FUNCTION defidata_compute(timestamptz) IS 'brings facts and metrics up to the raw copy, for the hours that changed or, where given, for every hour from since on; returns the rows of metrics written';
+COMMENT ON FUNCTION @extschema@.defidata_compute(timestamptz) IS 'brings facts and metrics up to the raw copy, for the hours that changed or, where given, for every hour from since on; returns the rows of metrics written';
 
-CREATE FUNCTION defidata_recompute() RETURNS bigint LANGUAGE sql
+CREATE FUNCTION @extschema@.defidata_recompute() RETURNS bigint LANGUAGE sql
 BEGIN ATOMIC
     SELECT defidata.compute('-infinity');
 END;
-COMMENT ON FUNCTION defidata_recompute() IS 'rebuilds every metric that the raw copy still supports; returns the rows of metrics written';
+COMMENT ON FUNCTION @extschema@.defidata_recompute() IS 'rebuilds every metric that the raw copy still supports; returns the rows of metrics written';
 
 REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.mentions_between(defidata.series, timestamptz, timestamptz), defidata.week_of(timestamptz), defidata.sum_new_hours(timestamptz, timestamptz[]),
@@ -331,5 +331,5 @@ REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.sum_week(timestamptz, timestamptz), defidata.write_metrics(timestamptz, timestamptz, text[], boolean),
     defidata.observed_hours(timestamptz, timestamptz), defidata.measure_week(timestamptz, timestamptz),
     defidata.count_tokens(timestamptz, timestamptz), defidata.measure_stale(), defidata.compute_step(timestamptz),
-    defidata.mark_since(timestamptz), defidata.tell_progress(timestamptz, bigint), defidata.compute(timestamptz), defidata_compute(timestamptz),
-    defidata_recompute() FROM PUBLIC;
+    defidata.mark_since(timestamptz), defidata.tell_progress(timestamptz, bigint), defidata.compute(timestamptz), @extschema@.defidata_compute(timestamptz),
+    @extschema@.defidata_recompute() FROM PUBLIC;

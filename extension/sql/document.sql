@@ -82,7 +82,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.token_body(text, text) IS 'the body of /tokenstats/SYMBOL or /history/SYMBOL; NULL for a token that token_stats does not have';
 
-CREATE FUNCTION defidata_document(path text, if_none_match text DEFAULT NULL, OUT status integer, OUT body json, OUT etag text,
+CREATE FUNCTION @extschema@.defidata_document(path text, if_none_match text DEFAULT NULL, OUT status integer, OUT body json, OUT etag text,
                                   OUT generation bigint, OUT published_at timestamptz)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -107,7 +107,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata_document(text, text) IS 'the document of a path without regard to case, percent-decoded: the paths of defidata.document, /tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell when the body last changed; for one token, what is published';
+COMMENT ON FUNCTION @extschema@.defidata_document(text, text) IS 'the document of a path without regard to case, percent-decoded: the paths of defidata.document, /tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell when the body last changed; for one token, what is published';
 
 REVOKE ALL ON FUNCTION defidata.body_etag(json), defidata.table_body(text, text), defidata.document_bodies(),
-    defidata.publish_documents(), defidata.token_body(text, text), defidata_document(text, text) FROM PUBLIC;
+    defidata.publish_documents(), defidata.token_body(text, text), @extschema@.defidata_document(text, text) FROM PUBLIC;

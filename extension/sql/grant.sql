@@ -37,7 +37,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.callable_functions(text) IS 'the functions that a level of defidata_grant may call';
 
-CREATE FUNCTION defidata_grant(role regrole, level text) RETURNS void
+CREATE FUNCTION @extschema@.defidata_grant(role regrole, level text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -59,6 +59,6 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
+COMMENT ON FUNCTION @extschema@.defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
 
-REVOKE ALL ON FUNCTION defidata.readable_tables(text), defidata.callable_functions(text), defidata_grant(regrole, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION defidata.readable_tables(text), defidata.callable_functions(text), @extschema@.defidata_grant(regrole, text) FROM PUBLIC;

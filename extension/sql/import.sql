@@ -543,13 +543,13 @@ END
 $$;
 COMMENT ON FUNCTION defidata.import(timestamptz) IS 'the import stage; see defidata_import';
 
-CREATE FUNCTION defidata_import(since timestamptz DEFAULT NULL, OUT fetched bigint, OUT inserted bigint, OUT updated bigint, OUT rejected bigint)
+CREATE FUNCTION @extschema@.defidata_import(since timestamptz DEFAULT NULL, OUT fetched bigint, OUT inserted bigint, OUT updated bigint, OUT rejected bigint)
     LANGUAGE sql
 BEGIN ATOMIC
-    SELECT (i ->> 'fetched')::bigint, (i ->> 'inserted')::bigint, (i ->> 'updated')::bigint, (i ->> 'rejected')::bigint
+    SELECT (i ->> 'fetched'::text)::bigint, (i ->> 'inserted'::text)::bigint, (i ->> 'updated'::text)::bigint, (i ->> 'rejected'::text)::bigint
       FROM defidata.import(since) i;
 END;
-COMMENT ON FUNCTION defidata_import(timestamptz) IS 'copies new, late and corrected rows of every source, from since (NULL: each source''s watermark less the overlap). 55000 without a source; 08001 or 08006 where a remote is down; 42703 or 42804 where its shape has changed';
+COMMENT ON FUNCTION @extschema@.defidata_import(timestamptz) IS 'copies new, late and corrected rows of every source, from since (NULL: each source''s watermark less the overlap). 55000 without a source; 08001 or 08006 where a remote is down; 42703 or 42804 where its shape has changed';
 
 REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), defidata.clean(text), defidata.instant_of(bigint),
     defidata.instant_of(timestamp), defidata.instant_of(timestamptz), defidata.hour_of(timestamptz),
@@ -562,4 +562,4 @@ REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), def
     defidata.import_batch(defidata.batch),
     defidata.import_prices(text, timestamptz, timestamptz, timestamptz), defidata.source_range(text),
     defidata.plan_import(timestamptz, timestamptz, bigint), defidata.require_source(), defidata.import_start(text, timestamptz),
-    defidata.import(timestamptz), defidata_import(timestamptz) FROM PUBLIC;
+    defidata.import(timestamptz), @extschema@.defidata_import(timestamptz) FROM PUBLIC;

@@ -98,7 +98,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.make_legacy_view(text, text[], text, text) IS 'makes or replaces one view with its comments';
 
-CREATE FUNCTION defidata_legacy_views(schema name) RETURNS void
+CREATE FUNCTION @extschema@.defidata_legacy_views(schema name) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -115,9 +115,9 @@ BEGIN
        FROM defidata.legacy_views() v;
 END
 $$;
-COMMENT ON FUNCTION defidata_legacy_views(name) IS 'makes or replaces, in a schema of their own, views with the names, columns and types of the old scripts'' tables; NULL is 0 there, and the comments of the columns tell where a formula differs. Grant USAGE on the schema and SELECT on its views to the API''s role and set its search_path. 22023: not a fitting schema; 42P16 or 42809: something else of that name is there';
+COMMENT ON FUNCTION @extschema@.defidata_legacy_views(name) IS 'makes or replaces, in a schema of their own, views with the names, columns and types of the old scripts'' tables; NULL is 0 there, and the comments of the columns tell where a formula differs. Grant USAGE on the schema and SELECT on its views to the API''s role and set its search_path. 22023: not a fitting schema; 42P16 or 42809: something else of that name is there';
 
-CREATE FUNCTION defidata_import_legacy(relation regclass) RETURNS bigint
+CREATE FUNCTION @extschema@.defidata_import_legacy(relation regclass) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -147,7 +147,7 @@ BEGIN
     RETURN rows;
 END
 $$;
-COMMENT ON FUNCTION defidata_import_legacy(regclass) IS 'takes over the hours that no source has delivered from an old tweetvolumescleaned (id, timestamp, symbol, count, sentiment), as rows of source legacy, and returns how many rows are new; the next compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or 42804: wrong shape; 55000: a source named legacy is attached';
+COMMENT ON FUNCTION @extschema@.defidata_import_legacy(regclass) IS 'takes over the hours that no source has delivered from an old tweetvolumescleaned (id, timestamp, symbol, count, sentiment), as rows of source legacy, and returns how many rows are new; the next compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or 42804: wrong shape; 55000: a source named legacy is attached';
 
 REVOKE ALL ON FUNCTION defidata.legacy_views(), defidata.legacy_columns(), defidata.make_legacy_view(text, text[], text, text),
-    defidata_legacy_views(name), defidata_import_legacy(regclass) FROM PUBLIC;
+    @extschema@.defidata_legacy_views(name), @extschema@.defidata_import_legacy(regclass) FROM PUBLIC;

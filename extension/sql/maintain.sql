@@ -50,7 +50,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.reclean_prices() IS 'cleans the symbols of all quotes again; returns how many changed';
 
-CREATE FUNCTION defidata_reclean() RETURNS bigint
+CREATE FUNCTION @extschema@.defidata_reclean() RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -65,7 +65,7 @@ BEGIN
     RETURN changed + defidata.reclean_prices();
 END
 $$;
-COMMENT ON FUNCTION defidata_reclean() IS 'cleans the raw copy again after the list or a rule has changed; returns how many rows changed. The next compute takes the changed hours up';
+COMMENT ON FUNCTION @extschema@.defidata_reclean() IS 'cleans the raw copy again after the list or a rule has changed; returns how many rows changed. The next compute takes the changed hours up';
 
 -- Hours newer than this feed a window of what is published.
 CREATE FUNCTION defidata.expiry(retention text) RETURNS timestamptz
@@ -82,7 +82,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.expiry(text) IS 'the time before which a retention setting deletes; NULL where it keeps everything';
 
-CREATE FUNCTION defidata_expire(OUT relation text, OUT deleted bigint) RETURNS SETOF record
+CREATE FUNCTION @extschema@.defidata_expire(OUT relation text, OUT deleted bigint) RETURNS SETOF record
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -110,9 +110,9 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata_expire() IS 'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that feed a window of what is published; returns the rows deleted by table';
+COMMENT ON FUNCTION @extschema@.defidata_expire() IS 'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that feed a window of what is published; returns the rows deleted by table';
 
-CREATE FUNCTION defidata_checksum(relation regclass) RETURNS text
+CREATE FUNCTION @extschema@.defidata_checksum(relation regclass) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
     SET extra_float_digits = 1 SET bytea_output = 'hex'
 AS $$
@@ -132,7 +132,7 @@ BEGIN
     RETURN checksum;
 END
 $$;
-COMMENT ON FUNCTION defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times, marks of work and surrogate ids. Needs SELECT on the relation';
+COMMENT ON FUNCTION @extschema@.defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times, marks of work and surrogate ids. Needs SELECT on the relation';
 
 -- As delivered ("btc") or as listed.
 CREATE FUNCTION defidata.known_token(symbol text) RETURNS text
@@ -177,13 +177,13 @@ END
 $$;
 COMMENT ON FUNCTION defidata.history(text, interval) IS 'the hours of a token; see defidata_history';
 
-CREATE FUNCTION defidata_history(token text, span interval DEFAULT '7 days')
+CREATE FUNCTION @extschema@.defidata_history(token text, span interval DEFAULT '7 days')
     RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8) LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM defidata.history(token, span);
 END;
-COMMENT ON FUNCTION defidata_history(text, interval) IS 'one row for each clock hour up to the published one: mentions (0 where observed without one, NULL in an outage), mean sentiment, and the newest quote at the hour''s end';
+COMMENT ON FUNCTION @extschema@.defidata_history(text, interval) IS 'one row for each clock hour up to the published one: mentions (0 where observed without one, NULL in an outage), mean sentiment, and the newest quote at the hour''s end';
 
-REVOKE ALL ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz), defidata.reclean_prices(), defidata_reclean(),
-    defidata.expiry(text), defidata_expire(), defidata_checksum(regclass),
-    defidata.known_token(text), defidata.history(text, interval), defidata_history(text, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz), defidata.reclean_prices(), @extschema@.defidata_reclean(),
+    defidata.expiry(text), @extschema@.defidata_expire(), @extschema@.defidata_checksum(regclass),
+    defidata.known_token(text), defidata.history(text, interval), @extschema@.defidata_history(text, interval) FROM PUBLIC;

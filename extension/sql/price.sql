@@ -46,7 +46,7 @@ COMMENT ON FUNCTION defidata.newest_quote(text, text, text, timestamptz, interva
 -- A ratio that float8 cannot hold must not stop the publish.
 CREATE FUNCTION defidata.price_change(former float8, price float8) RETURNS float8
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
-    RETURN CASE WHEN abs(ln(price) - ln(former)) < 700 THEN price / former - 1 END;
+    RETURN CASE WHEN abs(ln(price) - ln(former)) < 700::float8 THEN price / former - 1::float8 END;
 COMMENT ON FUNCTION defidata.price_change(float8, float8) IS 'price against former, as a fraction; NULL where it is out of range';
 
 CREATE FUNCTION defidata.price_stats(hour timestamptz)
@@ -107,7 +107,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.document_quotes(jsonb) IS 'the quotes of a CoinMarketCap or CoinGecko document, figures as text';
 
-CREATE FUNCTION defidata_load_prices(document jsonb) RETURNS bigint
+CREATE FUNCTION @extschema@.defidata_load_prices(document jsonb) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -141,7 +141,7 @@ BEGIN
     RETURN stored;
 END
 $$;
-COMMENT ON FUNCTION defidata_load_prices(jsonb) IS 'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents, numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds no quotes';
+COMMENT ON FUNCTION @extschema@.defidata_load_prices(jsonb) IS 'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents, numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds no quotes';
 
 CREATE FUNCTION defidata.parse_instant(at text, otherwise timestamptz) RETURNS timestamptz
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
@@ -156,4 +156,4 @@ COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS 'an ISO 8601 ti
 
 REVOKE ALL ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz), defidata.choose_assets(timestamptz),
     defidata.newest_quote(text, text, text, timestamptz, interval), defidata.price_change(float8, float8), defidata.price_stats(timestamptz),
-    defidata.document_quotes(jsonb), defidata_load_prices(jsonb), defidata.parse_instant(text, timestamptz) FROM PUBLIC;
+    defidata.document_quotes(jsonb), @extschema@.defidata_load_prices(jsonb), defidata.parse_instant(text, timestamptz) FROM PUBLIC;

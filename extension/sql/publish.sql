@@ -196,13 +196,13 @@ END
 $$;
 COMMENT ON FUNCTION defidata.publish() IS 'the publish stage; see defidata_publish';
 
-CREATE FUNCTION defidata_publish() RETURNS bigint LANGUAGE sql
+CREATE FUNCTION @extschema@.defidata_publish() RETURNS bigint LANGUAGE sql
 BEGIN ATOMIC
     SELECT defidata.publish();
 END;
-COMMENT ON FUNCTION defidata_publish() IS 'replaces token_stats, boards and daily_mentions as of the latest settled hour; returns how many rows changed. Where one did, generation and history grow and the channel defidata is notified';
+COMMENT ON FUNCTION @extschema@.defidata_publish() IS 'replaces token_stats, boards and daily_mentions as of the latest settled hour; returns how many rows changed. Where one did, generation and history grow and the channel defidata is notified';
 
 REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.replace_contents(regclass, text, timestamptz, text),
     defidata.token_stats_rows(timestamptz), defidata.publish_token_stats(timestamptz), defidata.publish_days(timestamptz),
     defidata.fill_boards(), defidata.announce(timestamptz), defidata.publish_boards(), defidata.publish(),
-    defidata_publish() FROM PUBLIC;
+    @extschema@.defidata_publish() FROM PUBLIC;

@@ -68,7 +68,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.reconcile_source(text, timestamptz, timestamptz, boolean) IS 'reads the differing hours of a mentions source again and reports them';
 
-CREATE FUNCTION defidata_reconcile(since interval DEFAULT '14 days', apply_deletes boolean DEFAULT false)
+CREATE FUNCTION @extschema@.defidata_reconcile(since interval DEFAULT '14 days', apply_deletes boolean DEFAULT false)
     RETURNS TABLE (source text, hour timestamptz, remote_rows bigint, local_rows bigint, action text)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -108,7 +108,7 @@ BEGIN
     PERFORM defidata.note_counts(stage, jsonb_build_object('hours', found)), defidata.finish_stage(stage);
 END
 $$;
-COMMENT ON FUNCTION defidata_reconcile(interval, boolean) IS 'compares count and checksum of each hour since now() - since with its source, reads the hours that differ again, computes and publishes. action: read again; kept or deleted, where the source holds rows no more; uncopied, where it holds rows that cannot be copied. Deletes only with apply_deletes';
+COMMENT ON FUNCTION @extschema@.defidata_reconcile(interval, boolean) IS 'compares count and checksum of each hour since now() - since with its source, reads the hours that differ again, computes and publishes. action: read again; kept or deleted, where the source holds rows no more; uncopied, where it holds rows that cannot be copied. Deletes only with apply_deletes';
 
 REVOKE ALL ON FUNCTION defidata.find_deleted(text, timestamptz), defidata.reconcile_source(text, timestamptz, timestamptz, boolean),
-    defidata_reconcile(interval, boolean) FROM PUBLIC;
+    @extschema@.defidata_reconcile(interval, boolean) FROM PUBLIC;

@@ -432,7 +432,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.report(text) IS 'the page of defidata_report(token)';
 
-CREATE FUNCTION defidata_report() RETURNS text
+CREATE FUNCTION @extschema@.defidata_report() RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -440,9 +440,9 @@ BEGIN
     RETURN defidata.report();
 END
 $$;
-COMMENT ON FUNCTION defidata_report() IS 'a self-contained HTML page: every board with sparklines, mentions per day, coverage with its outages, and, for a session user who may read defidata.status, status and last run. psql -XAtc ''SELECT defidata_report()'' writes it. 0A000 where the server was built without libxml';
+COMMENT ON FUNCTION @extschema@.defidata_report() IS 'a self-contained HTML page: every board with sparklines, mentions per day, coverage with its outages, and, for a session user who may read defidata.status, status and last run. psql -XAtc ''SELECT defidata_report()'' writes it. 0A000 where the server was built without libxml';
 
-CREATE FUNCTION defidata_report(token text) RETURNS text
+CREATE FUNCTION @extschema@.defidata_report(token text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -450,7 +450,7 @@ BEGIN
     RETURN defidata.report(token);
 END
 $$;
-COMMENT ON FUNCTION defidata_report(text) IS 'a self-contained HTML page on one token: its figures, and mentions, moving averages, sentiment and price of the last 14 days. 22023 for NULL; 0A000 where the server was built without libxml';
+COMMENT ON FUNCTION @extschema@.defidata_report(text) IS 'a self-contained HTML page on one token: its figures, and mentions, moving averages, sentiment and price of the last 14 days. 22023 for NULL; 0A000 where the server was built without libxml';
 
 REVOKE ALL ON FUNCTION defidata.require_xml(), defidata.show_number(float8), defidata.show_percent(float8), defidata.show_change(float8),
     defidata.show_metric(text, float8), defidata.show_time(timestamptz), defidata.line_path(float8[], float8, float8),
@@ -459,4 +459,4 @@ REVOKE ALL ON FUNCTION defidata.require_xml(), defidata.show_number(float8), def
     defidata.report_table(text[], xml, text), defidata.report_figure(text, text), defidata.report_board(text), defidata.report_days(),
     defidata.report_outages(timestamptz), defidata.report_coverage(timestamptz), defidata.report_status(), defidata.report_run(),
     defidata.report_style(), defidata.report_page(text, text, xml), defidata.report(), defidata.report_token(text, timestamptz),
-    defidata.report(text), defidata_report(), defidata_report(text) FROM PUBLIC;
+    defidata.report(text), @extschema@.defidata_report(), @extschema@.defidata_report(text) FROM PUBLIC;

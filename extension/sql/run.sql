@@ -85,7 +85,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.mark_interrupted() IS 'marks the records of runs whose process has died';
 
-CREATE FUNCTION defidata_refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint, OUT inserted bigint, OUT updated bigint,
+CREATE FUNCTION @extschema@.defidata_refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint, OUT inserted bigint, OUT updated bigint,
                                  OUT rejected bigint, OUT computed bigint, OUT published bigint, OUT elapsed interval)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -119,7 +119,7 @@ BEGIN
     elapsed := clock_timestamp() - started;
 END
 $$;
-COMMENT ON FUNCTION defidata_refresh() IS 'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped beside a running refresh or run; computed: rows of metrics written; published: rows changed that readers see';
+COMMENT ON FUNCTION @extschema@.defidata_refresh() IS 'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped beside a running refresh or run; computed: rows of metrics written; published: rows changed that readers see';
 
 -- Begins a run, unless another one is under way.
 CREATE FUNCTION defidata.start_run() RETURNS bigint
@@ -290,7 +290,7 @@ END
 $$;
 COMMENT ON PROCEDURE defidata.run_publish(bigint, text) IS 'the publish stage in a transaction of its own';
 
-CREATE PROCEDURE defidata_run()
+CREATE PROCEDURE @extschema@.defidata_run()
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -316,11 +316,11 @@ BEGIN
     COMMIT;
 END
 $$;
-COMMENT ON PROCEDURE defidata_run() IS 'the cycle of defidata_refresh with a commit after each stage and batch, each stage on record in defidata.runs, also where it fails; the error is raised again. For pg_cron';
+COMMENT ON PROCEDURE @extschema@.defidata_run() IS 'the cycle of defidata_refresh with a commit after each stage and batch, each stage on record in defidata.runs, also where it fails; the error is raised again. For pg_cron';
 
 REVOKE ALL ON FUNCTION defidata.start_stage(bigint, text, text), defidata.note_counts(bigint, jsonb), defidata.finish_stage(bigint),
-    defidata.record_failure(bigint, defidata.failure), defidata.has_died(integer, timestamptz), defidata.mark_interrupted(), defidata_refresh(), defidata.start_run(),
+    defidata.record_failure(bigint, defidata.failure), defidata.has_died(integer, timestamptz), defidata.mark_interrupted(), @extschema@.defidata_refresh(), defidata.start_run(),
     defidata.lock_cycle(text), defidata.try_plan(text, timestamptz, timestamptz), defidata.try_batch(bigint, text, defidata.batch),
     defidata.try_compute(bigint, text, timestamptz), defidata.try_publish(bigint, text) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE defidata.fail(bigint, defidata.failure), defidata.run_import(bigint, text, timestamptz, timestamptz),
-    defidata.run_compute(bigint, text, timestamptz), defidata.run_publish(bigint, text), defidata_run() FROM PUBLIC;
+    defidata.run_compute(bigint, text, timestamptz), defidata.run_publish(bigint, text), @extschema@.defidata_run() FROM PUBLIC;

@@ -87,7 +87,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.jobs(text) IS 'the jobs that defidata_schedule makes, with the given schedule for the cycle';
 
-CREATE FUNCTION defidata_schedule(schedule text DEFAULT '5 * * * *') RETURNS bigint
+CREATE FUNCTION @extschema@.defidata_schedule(schedule text DEFAULT '5 * * * *') RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -109,9 +109,9 @@ BEGIN
     RETURN cycle;
 END
 $$;
-COMMENT ON FUNCTION defidata_schedule(text) IS 'has pg_cron run the cycle by the schedule, a reconcile and an expiry each day, as the extension''s owner; returns the job id of the cycle. 55000 where pg_cron cannot run jobs here; a WARNING where pg_hba.conf would refuse them';
+COMMENT ON FUNCTION @extschema@.defidata_schedule(text) IS 'has pg_cron run the cycle by the schedule, a reconcile and an expiry each day, as the extension''s owner; returns the job id of the cycle. 55000 where pg_cron cannot run jobs here; a WARNING where pg_hba.conf would refuse them';
 
-CREATE FUNCTION defidata_unschedule() RETURNS integer
+CREATE FUNCTION @extschema@.defidata_unschedule() RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -123,7 +123,7 @@ BEGIN
     RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION defidata_unschedule() IS 'removes the jobs that defidata_schedule made; returns how many there were. 55000 without pg_cron';
+COMMENT ON FUNCTION @extschema@.defidata_unschedule() IS 'removes the jobs that defidata_schedule made; returns how many there were. 55000 without pg_cron';
 
 REVOKE ALL ON FUNCTION defidata.require_cron(), defidata.cron_authentication(name), defidata.warn_of_authentication(),
-    defidata.jobs(text), defidata_schedule(text), defidata_unschedule() FROM PUBLIC;
+    defidata.jobs(text), @extschema@.defidata_schedule(text), @extschema@.defidata_unschedule() FROM PUBLIC;

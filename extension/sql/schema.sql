@@ -1,6 +1,10 @@
 -- schema.sql: the schema of everything internal, and the table of the built-in list.
 \echo Use "CREATE EXTENSION defidata CASCADE" to load this file. \quit
 
+-- Bodies are parsed here and now: nothing but the server's own objects may
+-- answer to their names, whatever stands in the schema that the user chose.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- Fails where the schema exists: one of that name that somebody else made
 -- is not ours to fill with SECURITY DEFINER functions.
 CREATE SCHEMA defidata;

@@ -90,7 +90,7 @@ COMMENT ON FUNCTION defidata.rolling_finish(internal) IS
 'final function of defidata_rolling and defidata.merge';
 REVOKE ALL ON FUNCTION defidata.rolling_finish(internal) FROM PUBLIC;
 
-CREATE AGGREGATE defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision) (
+CREATE AGGREGATE @extschema@.defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision) (
 	SFUNC = defidata.rolling_add,
 	STYPE = internal,
 	SSPACE = 2048,
@@ -100,10 +100,10 @@ CREATE AGGREGATE defidata_rolling(hour timestamptz, mentions bigint, sentiment d
 	DESERIALFUNC = defidata.rolling_deserialize,
 	PARALLEL = SAFE
 );
-COMMENT ON AGGREGATE defidata_rolling(timestamptz, bigint, double precision) IS
+COMMENT ON AGGREGATE @extschema@.defidata_rolling(timestamptz, bigint, double precision) IS
 'series of one token by hour in UTC; rows of one hour add up, rows without hour or mentions are ignored';
 
-CREATE AGGREGATE defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision, sentiment_weight bigint) (
+CREATE AGGREGATE @extschema@.defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision, sentiment_weight bigint) (
 	SFUNC = defidata.rolling_add,
 	STYPE = internal,
 	SSPACE = 2048,
@@ -113,7 +113,7 @@ CREATE AGGREGATE defidata_rolling(hour timestamptz, mentions bigint, sentiment d
 	DESERIALFUNC = defidata.rolling_deserialize,
 	PARALLEL = SAFE
 );
-COMMENT ON AGGREGATE defidata_rolling(timestamptz, bigint, double precision, bigint) IS
+COMMENT ON AGGREGATE @extschema@.defidata_rolling(timestamptz, bigint, double precision, bigint) IS
 'series of one token by hour in UTC, each sentiment weighted by sentiment_weight, or by mentions where that is NULL';
 
 CREATE AGGREGATE defidata.merge(series defidata.series) (
@@ -151,7 +151,7 @@ COMMENT ON FUNCTION defidata.entries(defidata.series) IS
 'the hours of a series as rows';
 REVOKE ALL ON FUNCTION defidata.entries(defidata.series) FROM PUBLIC;
 
-CREATE FUNCTION defidata_unroll(series defidata.series, window_width interval DEFAULT '24 hours',
+CREATE FUNCTION @extschema@.defidata_unroll(series defidata.series, window_width interval DEFAULT '24 hours',
 	observed timestamptz[] DEFAULT NULL)
 RETURNS TABLE(hour timestamptz, mentions bigint, sentiment double precision,
 	sma double precision, sma_prev double precision, change double precision,
@@ -159,7 +159,7 @@ RETURNS TABLE(hour timestamptz, mentions bigint, sentiment double precision,
 	ema double precision, sentiment_avg double precision)
 AS 'MODULE_PATHNAME', 'defidata_unroll'
 LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 336 COST 100;
-COMMENT ON FUNCTION defidata_unroll(defidata.series, interval, timestamptz[]) IS
+COMMENT ON FUNCTION @extschema@.defidata_unroll(defidata.series, interval, timestamptz[]) IS
 'figures of a moving window at each observed hour (NULL: each clock hour from first to last); NULL where under 75 % of a window was observed';
 
 CREATE FUNCTION defidata.metrics_between(parts defidata.series[], observed timestamptz[],

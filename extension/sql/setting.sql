@@ -91,7 +91,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setting_value(text) IS 'the value in force of a setting';
 
-CREATE FUNCTION defidata_set(name text, value text) RETURNS void
+CREATE FUNCTION @extschema@.defidata_set(name text, value text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -110,7 +110,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata_set(text, text) IS 'changes a setting (a row of defidata.setting) after checking it; 22023 for an unknown name or an unfit value';
+COMMENT ON FUNCTION @extschema@.defidata_set(text, text) IS 'changes a setting (a row of defidata.setting) after checking it; 22023 for an unknown name or an unfit value';
 
 REVOKE ALL ON FUNCTION defidata.default_settings(), defidata.check_setting(text, text),
-    defidata.setting_value(text), defidata_set(text, text) FROM PUBLIC;
+    defidata.setting_value(text), @extschema@.defidata_set(text, text) FROM PUBLIC;

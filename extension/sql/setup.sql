@@ -272,11 +272,11 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setup() IS 'makes the tables, or brings them up to date; cheap where there is nothing to do';
 
-CREATE FUNCTION defidata_setup() RETURNS void LANGUAGE sql
+CREATE FUNCTION @extschema@.defidata_setup() RETURNS void LANGUAGE sql
 BEGIN ATOMIC
     SELECT defidata.setup();
 END;
-COMMENT ON FUNCTION defidata_setup() IS 'creates the tables in schema defidata, or brings them up to date after ALTER EXTENSION UPDATE; every call that needs them does this too';
+COMMENT ON FUNCTION @extschema@.defidata_setup() IS 'creates the tables in schema defidata, or brings them up to date after ALTER EXTENSION UPDATE; every call that needs them does this too';
 
 REVOKE ALL ON FUNCTION defidata.setup_table(text, text, text[], text[]), defidata.metric_columns(),
-    defidata.setup_tables(), defidata.setup_rules(), defidata.setup(), defidata_setup() FROM PUBLIC;
+    defidata.setup_tables(), defidata.setup_rules(), defidata.setup(), @extschema@.defidata_setup() FROM PUBLIC;

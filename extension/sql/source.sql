@@ -247,11 +247,11 @@ END
 $$;
 COMMENT ON FUNCTION defidata.attach(text, text, regclass, jsonb) IS 'registers a relation as a source; see defidata_attach';
 
-CREATE FUNCTION defidata_attach(name text, kind text, relation regclass, columns jsonb DEFAULT '{}') RETURNS void LANGUAGE sql
+CREATE FUNCTION @extschema@.defidata_attach(name text, kind text, relation regclass, columns jsonb DEFAULT '{}') RETURNS void LANGUAGE sql
 BEGIN ATOMIC
     SELECT defidata.attach(name, kind, relation, columns);
 END;
-COMMENT ON FUNCTION defidata_attach(text, text, regclass, jsonb) IS 'registers a relation as a source. kind: mentions or prices; columns: logical to actual column names where they differ from the CT-SCANNER''s. 42703 or 42804 where the shape does not fit, 22023 for a bad argument';
+COMMENT ON FUNCTION @extschema@.defidata_attach(text, text, regclass, jsonb) IS 'registers a relation as a source. kind: mentions or prices; columns: logical to actual column names where they differ from the CT-SCANNER''s. 42703 or 42804 where the shape does not fit, 22023 for a bad argument';
 
 CREATE FUNCTION defidata.attach_remote_table(server oid, kind text, remote_schema text, remote_table text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -294,7 +294,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.attach_remote_table(oid, text, text, text) IS 'makes the foreign table SERVER_TABLE with the needed columns in the remote''s own types; false where the remote has no such table';
 
-CREATE FUNCTION defidata_attach_server(server name, remote_schema text DEFAULT 'public',
+CREATE FUNCTION @extschema@.defidata_attach_server(server name, remote_schema text DEFAULT 'public',
                                        mentions text DEFAULT 'tweetvolumeshours', prices text DEFAULT 'cmc_price')
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -334,9 +334,9 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata_attach_server(name, text, text, text) IS 'makes foreign tables for the CT-SCANNER''s tables on a postgres_fdw server, checks them and attaches them as sources SERVER_TABLE; NULL skips one. 42704: no such server; 42P01: no mentions table there; 42703 or 42804: wrong shape';
+COMMENT ON FUNCTION @extschema@.defidata_attach_server(name, text, text, text) IS 'makes foreign tables for the CT-SCANNER''s tables on a postgres_fdw server, checks them and attaches them as sources SERVER_TABLE; NULL skips one. 42704: no such server; 42P01: no mentions table there; 42703 or 42804: wrong shape';
 
-CREATE FUNCTION defidata_detach(name text) RETURNS void
+CREATE FUNCTION @extschema@.defidata_detach(name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -348,11 +348,11 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata_detach(text) IS 'the source is no longer read; its rows stay. 42704 where there is no such source';
+COMMENT ON FUNCTION @extschema@.defidata_detach(text) IS 'the source is no longer read; its rows stay. 42704 where there is no such source';
 
 REVOKE ALL ON FUNCTION defidata.logical_columns(text), defidata.type_family(text),
     defidata.source_columns(regclass, text, jsonb), defidata.server_view(oid, text), defidata.setup_server(oid),
     defidata.remote_columns(oid, text, text), defidata.check_remote_shape(regclass, text, jsonb),
     defidata.check_shape(regclass, text, jsonb), defidata.attach_remote_table(oid, text, text, text),
-    defidata.attach(text, text, regclass, jsonb), defidata_attach(text, text, regclass, jsonb), defidata_attach_server(name, text, text, text),
-    defidata_detach(text) FROM PUBLIC;
+    defidata.attach(text, text, regclass, jsonb), @extschema@.defidata_attach(text, text, regclass, jsonb), @extschema@.defidata_attach_server(name, text, text, text),
+    @extschema@.defidata_detach(text) FROM PUBLIC;

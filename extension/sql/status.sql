@@ -180,7 +180,7 @@ COMMENT ON COLUMN defidata.status.state IS 'ok, warn or fail';
 COMMENT ON COLUMN defidata.status.value IS 'what was found';
 COMMENT ON COLUMN defidata.status.hint IS 'the next step, where one is needed';
 
-CREATE FUNCTION defidata_check() RETURNS TABLE (name text, state text, value text, hint text)
+CREATE FUNCTION @extschema@.defidata_check() RETURNS TABLE (name text, state text, value text, hint text)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -221,7 +221,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata_check() IS 'probes each source and its shape and returns these findings with those of defidata.status; raises an error, with the SQLSTATE of the first source that failed or 55000, if any state is fail';
+COMMENT ON FUNCTION @extschema@.defidata_check() IS 'probes each source and its shape and returns these findings with those of defidata.status; raises an error, with the SQLSTATE of the first source that failed or 55000, if any state is fail';
 
 REVOKE ALL ON FUNCTION defidata.reject_rows(), defidata.run_status(), defidata.data_status(), defidata.cron_status(),
-    defidata.status_rows(), defidata_check() FROM PUBLIC;
+    defidata.status_rows(), @extschema@.defidata_check() FROM PUBLIC;
