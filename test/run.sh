@@ -2,7 +2,7 @@
 # Runs the tests of defidata, each family with its own counts, on a private copy
 # of PostgreSQL and private clusters: what `make test` calls.
 #
-#     FAMILY="regress tap"        only these of regress, isolation, pgtap, tap, http, fuzz
+#     FAMILY="regress tap"        only these of regress, isolation, pgtap, tap, http, bench, fuzz
 #     FAMILY=test/t/010_faults.pl only this file; several may be named
 #     FUZZ_SECONDS=60             how long each fuzzer runs (10), or
 #     FUZZ_RUNS=1000000           how often
@@ -237,6 +237,29 @@ run_fuzz()
 	done
 }
 
+# run_bench FILE runs the bench at a small scale: its figures have to agree, its
+# times are not judged.
+run_bench()
+{
+	local log=$work/log/bench.log missing
+
+	missing=$("$1" missing | xargs)
+	if [ -n "$missing" ]; then
+		echo "skipped: missing $missing (names of Debian packages)"
+		add_up 0 0 1
+		return
+	fi
+	if PG_CONFIG=$bin_dir/pg_config TOKENS=60 HOURS=360 ROUNDS=1 interruptible "$1" >"$log" 2>&1 </dev/null; then
+		grep 'same figures' "$log"
+		add_up "$(grep -c 'same figures' "$log")" 0 0
+	elif grep '^skipped:' "$log"; then
+		add_up 0 0 1
+	else
+		tail -n 100 "$log"
+		add_up 0 1 0
+	fi
+}
+
 # run_family FUNCTION FILE... runs the wanted ones of the files under a heading.
 run_family()
 {
@@ -309,4 +332,5 @@ run_family run_isolation test/isolation/specs/*.spec
 run_family run_pgtap test/pgtap/*.sql
 run_family run_tap test/t/*.pl
 run_family run_http test/http/*_test.js
+run_family run_bench test/bench/run.sh
 run_family run_fuzz test/fuzz/*_fuzz.c

@@ -79,7 +79,7 @@ def measure_build(site, rounds):
             with measure.PeakMemory(fresh.connection.info.backend_pid) as memory:
                 times[part].append(measure.clock(lambda: fresh.run('SELECT defidata_compute()')))
             fresh.connection.close()
-    site.local.run('VACUUM ANALYZE')
+    site.settle()
     return times, memory
 
 
@@ -153,6 +153,7 @@ def make_facts(db):
 
 def compare_sql(site, at):
     """Compute the same in plain SQL, windows by each way to write them once, since they are slow."""
+    site.settle()
     db = site.local
     times = {}
     db.run("SET work_mem = '1GB'; SET jit = off")

@@ -93,6 +93,12 @@ class Site:
         self.local.run('UPDATE defidata.hours SET rows = NULL, mentions = NULL, summed = false')
         self.forget_metrics()
 
+    def settle(self):
+        """Let nothing that went before, like pages to write, weigh upon what comes."""
+        self.local.run('VACUUM ANALYZE')
+        self.local.run('CHECKPOINT')
+        self.remote.run('CHECKPOINT')
+
     def drop(self):
         """Remove both databases."""
         for cluster, database in (('analytics', self.local), ('remote', self.remote)):

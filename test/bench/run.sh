@@ -53,7 +53,12 @@ prepare()
 
 	mkdir "$1/node"
 	cp test/bench/package.json "$1/node"
-	step "Installing DuckDB" npm install --prefix "$1/node" --no-audit --no-fund --no-package-lock
+	# npm wants to keep what it fetches
+	[ -w "${HOME:-}" ] || export npm_config_cache="$1/npm"
+	if ! step "Installing DuckDB" npm install --prefix "$1/node" --no-audit --no-fund --no-package-lock; then
+		rm -rf "$1"
+		die "skipped: npm could not install DuckDB"
+	fi
 	[ ! -r "$dirty" ] || cp "$dirty" "$1/dirty.csv.gz"
 }
 
