@@ -351,7 +351,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
     SELECT * INTO piece FROM defidata.source_sql(batch.source);
     IF piece.kind = 'prices' THEN
-        RETURN defidata.import_prices(batch.source, batch.from_at, batch.until_at, copied_at);
+        RETURN defidata.import_prices(batch.source, batch.from_at, batch.until_at, COALESCE(unusable, false), copied_at);
     END IF;
     condition := CASE WHEN unusable THEN piece.unusable ELSE format('%s AND %s', piece.in_range, piece.in_hours) END;
     DELETE FROM defidata.uncopied u WHERE u.source = batch.source AND u.hour = ANY (batch.hours);
@@ -397,8 +397,9 @@ END
 $$;
 COMMENT ON FUNCTION defidata.import_batch(defidata.batch) IS 'copies the hours of a batch (for prices: its quotes) and returns counts';
 
-CREATE FUNCTION defidata.import_prices(source text, from_at timestamptz, until_at timestamptz, copied_at timestamptz) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+CREATE FUNCTION defidata.import_prices(source text, from_at timestamptz, until_at timestamptz, unusable boolean,
+                                       copied_at timestamptz) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     piece  record;
@@ -406,15 +407,20 @@ DECLARE
     counts jsonb;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(import_prices.source);
-    SELECT count(*) INTO before FROM defidata.prices p WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at;
-    DELETE FROM defidata.uncopied u WHERE u.source = import_prices.source AND u.hour >= defidata.hour_of(from_at) AND u.hour < until_at;
-    PERFORM defidata.copy_part(source, piece.in_range, from_at, until_at, NULL, NULL, copied_at, NULL, NULL);
+    SELECT count(*) INTO before FROM defidata.prices p
+     WHERE p.source = import_prices.source AND (NOT unusable AND p.at >= from_at AND p.at < until_at OR unusable AND p.reason = 'hour');
+    DELETE FROM defidata.uncopied u
+     WHERE u.source = import_prices.source
+       AND CASE WHEN unusable THEN u.hour = '-infinity' ELSE u.hour >= defidata.hour_of(from_at) AND u.hour < until_at END;
+    PERFORM defidata.copy_part(source, CASE WHEN unusable THEN piece.unusable ELSE piece.in_range END, from_at, until_at,
+                               CASE WHEN unusable THEN ARRAY['-infinity'::timestamptz] END, NULL, copied_at, NULL, NULL);
     SELECT jsonb_build_object('inserted', count(*) - before,
                               'updated', greatest(count(*) FILTER (WHERE p.fetched_at = copied_at) - count(*) + before, 0),
                               'rejected', count(*) FILTER (WHERE p.fetched_at = copied_at AND p.reason IS NOT NULL),
                               'fetched', count(*))
       INTO counts
-      FROM defidata.prices p WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at;
+      FROM defidata.prices p
+     WHERE p.source = import_prices.source AND (NOT unusable AND p.at >= from_at AND p.at < until_at OR unusable AND p.reason = 'hour');
     UPDATE defidata.source s SET watermark = greatest(s.watermark, newest.at)
       FROM (SELECT max(p.at) AS at FROM defidata.prices p
              WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at AND p.reason IS DISTINCT FROM 'hour') newest
@@ -422,7 +428,7 @@ BEGIN
     RETURN counts;
 END
 $$;
-COMMENT ON FUNCTION defidata.import_prices(text, timestamptz, timestamptz, timestamptz) IS 'copies the quotes of a price source from from_at to until_at and returns counts';
+COMMENT ON FUNCTION defidata.import_prices(text, timestamptz, timestamptz, boolean, timestamptz) IS 'copies the quotes of a price source from from_at until until_at, or those whose time is unusable, and returns counts';
 
 CREATE FUNCTION defidata.source_range(source text, OUT oldest timestamptz, OUT newest timestamptz)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -463,7 +469,9 @@ BEGIN
             RETURN QUERY
             SELECT src.name, d, least(d + interval '24 hours', finish), NULL::timestamptz[], NULL::bigint[], NULL::timestamptz[]
               FROM (SELECT CASE WHEN finish - start > '48 hours' THEN (SELECT r.newest FROM defidata.source_range(src.name) r) END) e (newest),
-                   generate_series(start, least(finish - interval '1 microsecond', e.newest), interval '24 hours') d;
+                   generate_series(start, least(finish - interval '1 microsecond', e.newest), interval '24 hours') d
+            UNION ALL
+            SELECT src.name, start, finish, ARRAY['-infinity'::timestamptz], NULL, NULL WHERE until_hour IS NULL;
         ELSE
             RETURN QUERY
             WITH wanted AS MATERIALIZED (
@@ -560,6 +568,6 @@ REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), def
     defidata.count_uncopied(text, timestamptz, text, bigint),
     defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),
     defidata.import_batch(defidata.batch),
-    defidata.import_prices(text, timestamptz, timestamptz, timestamptz), defidata.source_range(text),
+    defidata.import_prices(text, timestamptz, timestamptz, boolean, timestamptz), defidata.source_range(text),
     defidata.plan_import(timestamptz, timestamptz, bigint), defidata.require_source(), defidata.import_start(text, timestamptz),
     defidata.import(timestamptz), @extschema@.defidata_import(timestamptz) FROM PUBLIC;

@@ -90,9 +90,11 @@ DECLARE
     metrics_end timestamptz;
     history_end timestamptz;
     due         record;
+    stage       bigint;
 BEGIN
     PERFORM defidata.setup();
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    stage := defidata.start_stage(NULL, 'expire', 'expire');
     raw_end := defidata.expiry('raw_retention');
     metrics_end := defidata.expiry('metrics_retention');
     history_end := now() - NULLIF(defidata.setting_value('history_retention')::interval, '0');
@@ -100,14 +102,16 @@ BEGIN
             ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
             ('metrics', 'hour < $1', metrics_end), ('hours', 'hour < $1', metrics_end),
             ('mention_series', 'week <= $1 - interval ''168 hours''', metrics_end),
-            ('board_history', 'generation IN (SELECT p.generation FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
-            ('publication_history', 'published_at < $1', history_end),
+            ('board_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
+            ('publication_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('runs', 'started_at < $1 AND status <> ''running''', history_end)) v (name, condition, until) WHERE until IS NOT NULL LOOP
         EXECUTE format('DELETE FROM defidata.%I WHERE %s', due.name, due.condition) USING due.until;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         relation := due.name;
         RETURN NEXT;
+        PERFORM defidata.note_counts(stage, jsonb_build_object(relation, deleted));
     END LOOP;
+    PERFORM defidata.finish_stage(stage);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.defidata_expire() IS 'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that feed a window of what is published; returns the rows deleted by table';
