@@ -237,7 +237,7 @@ def compare_clean():
 def compare_readers(site):
     """Compare a board reader's latency when nothing else happens with that beside the cycle."""
     dsn = site.local.connection.dsn
-    query = 'SELECT * FROM defidata.trending'
+    query = 'SELECT * FROM defidata.most_mentioned'
     with measure.Reader(dsn, query) as idle:
         site.local.run('SELECT pg_sleep(%s)', 2 + ROUNDS)
     with measure.Reader(dsn, query) as busy:
