@@ -1,6 +1,7 @@
-# Real mentions of 2017 to 2021, as dirty as they came: backfilled in chunks of a
-# week (or of DEFIDATA_STEP: '1 day' takes some minutes) beside refreshes, nothing is lost, and the metrics equal those rebuilt from scratch.
-# The figures for the record are printed as diagnostics.
+# Real mentions of 2017 to 2021, as dirty as they came, are backfilled beside
+# refreshes, in chunks of a week (DEFIDATA_STEP='1 day' takes some minutes):
+# nothing is lost, and the metrics equal those rebuilt from scratch.  The figures
+# for the record are printed as diagnostics.
 use strict;
 use warnings;
 
