@@ -139,7 +139,11 @@ finish()
 	trap - EXIT
 
 	[ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
-	[ -n "${KEEP:-}" ] && echo "Kept: $work" || remove_private_copy immediate
+	if [ -n "${KEEP:-}" ]; then
+		echo "Kept: $work"
+	else
+		remove_private_copy immediate
+	fi
 	printf '\n%d passed, %d failed\n' "$passed" "$failed"
 	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || exit 1
 	exit 0
@@ -151,15 +155,7 @@ if [ -z "${DEFIDATA_WORK:-}" ]; then
 	enter_private_copy "$(mktemp -d "${TMPDIR:-/tmp}/defidata-check.XXXXXX")" test/check_code.sh
 fi
 
-# from here on in the private copy, and not as root
-use_private_copy "$DEFIDATA_WORK"
-find_postgres
-unset DEFIDATA_WORK
-trap finish EXIT
-trap 'exit 130' INT TERM HUP
-forget_user_environment
-mkdir "$work/log" "$work/tmp"
-export TMPDIR="$work/tmp"
+settle_in
 headers=(-isystem "$("$PG_CONFIG" --includedir-server)")
 
 check warnings

@@ -204,6 +204,20 @@ use_private_copy()
 	bin=$work/bin
 }
 
+# settle_in begins the work in the private copy, not as root any more: whatever
+# happens, the caller's function finish ends it.
+settle_in()
+{
+	use_private_copy "$DEFIDATA_WORK"
+	find_postgres
+	unset DEFIDATA_WORK
+	trap finish EXIT
+	trap 'exit 130' INT TERM HUP
+	forget_user_environment
+	mkdir "$work/log" "$work/tmp"
+	export TMPDIR="$work/tmp"
+}
+
 # copy_postgres makes a copy of the installed PostgreSQL below $work/pg: its
 # programs look for their files relative to themselves.
 copy_postgres()

@@ -302,15 +302,7 @@ if [ -z "${DEFIDATA_WORK:-}" ]; then
 	enter_private_copy "$(mktemp -d "${TMPDIR:-/tmp}/defidata-test.XXXXXX")" test/run.sh
 fi
 
-# from here on in the private copy, and not as root
-use_private_copy "$DEFIDATA_WORK"
-find_postgres
-unset DEFIDATA_WORK
-trap finish EXIT
-trap 'exit 130' INT TERM HUP
-forget_user_environment
-mkdir "$work/log" "$work/tmp"
-export TMPDIR="$work/tmp"
+settle_in
 # each job in a process group of its own, so that it can be ended whole
 set -m
 

@@ -48,8 +48,9 @@ class Site:
         for cluster in ('remote', 'analytics'):
             Database(cluster, 'postgres').run(f'CREATE DATABASE {name}')
         self.remote, self.local = Database('remote', name), Database('analytics', name)
-        with open(f'{HERE}/remote.sql', encoding='utf-8') as file:
-            self.remote.run(file.read())
+        for part in ('../ct_scanner.sql', 'remote.sql'):
+            with open(f'{HERE}/{part}', encoding='utf-8') as file:
+                self.remote.run(file.read())
         self.local.run('CREATE EXTENSION defidata CASCADE')
         week = self.local.one('SELECT extract(epoch FROM defidata.week_of(now()))::bigint')
         self.origin = week - hours * HOUR

@@ -1,19 +1,6 @@
--- remote.sql: a CT-SCANNER database whose rows follow from token and hour alone,
--- so that every run of the bench reads the same ones.
+-- remote.sql: rows for the tables of ct_scanner.sql that follow from token and hour
+-- alone, so that every run of the bench reads the same ones.
 
-CREATE TABLE tweetvolumeshours (
-	id text PRIMARY KEY,
-	timezone text,
-	timestamp integer,
-	date timestamp,
-	symbol text,
-	count float8,
-	sma24 float8,
-	sma168 float8,
-	sentiment float8,
-	savg24 float8,
-	savg168 float8
-);
 CREATE INDEX ON tweetvolumeshours (timestamp);
 
 -- Adds the rows of the hours from from_hour until until_hour, counted from the

@@ -96,13 +96,7 @@ if [ -z "${DEFIDATA_WORK:-}" ]; then
 	enter_private_copy "$directory" test/bench/run.sh
 fi
 
-# from here on in the private copy, and not as root
-use_private_copy "$DEFIDATA_WORK"
-find_postgres
-unset DEFIDATA_WORK
-trap finish EXIT
-trap 'exit 130' INT TERM HUP
-forget_user_environment
+settle_in
 
 step "Copying PostgreSQL $pg_major" copy_postgres
 step "Building defidata" build_defidata

@@ -8,7 +8,7 @@ use strict;
 use warnings;
 
 use Defidata::Session;
-use Digest::MD5 qw(md5_hex);
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -28,15 +28,7 @@ ARRAY['BTC', 'ETH', 'SOL', 'ADA', 'XRP', 'DOGE', 'DOT', 'LINK', 'UNI', 'AVAX', '
       E'B\u0422C', '''; DROP TABLE defidata.raw_mentions; --']
 END
 
-my $remote_schema = <<'SQL';
-CREATE TABLE tweetvolumeshours (
-	id text PRIMARY KEY, timezone text, "timestamp" integer, date timestamp, symbol text, count float8,
-	sma24 float8, sma168 float8, sentiment float8, savg24 float8, savg168 float8);
-CREATE TABLE cmc_price (
-	id text PRIMARY KEY, source text, symbol text, slug text, max_supply text, circulating_supply text, total_supply text,
-	price numeric, volume_24h text, volume_change_24h text, percent_change_1h numeric, percent_change_24h numeric,
-	percent_change_7d numeric, market_cap text, market_cap_dominance numeric, fully_diluted_market_cap text,
-	last_updated timestamp, "timestamp" integer);
+my $remote_schema = slurp_file(dirname(__FILE__) . '/../../ct_scanner.sql') . <<'SQL';
 CREATE INDEX ON tweetvolumeshours ("timestamp");
 
 -- a number from 0 to 1 that depends on nothing but the arguments
