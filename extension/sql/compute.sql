@@ -150,7 +150,9 @@ BEGIN
                AND f.week <= defidata.week_of(until_hour - interval '1 hour')
                AND (tokens IS NULL OR f.token = ANY (tokens))
              GROUP BY f.token) s,
-           LATERAL defidata.metrics_between(s.parts, observed, from_hour, until_hour, coverage) m;
+           LATERAL defidata.metrics_between(s.parts, observed, from_hour, until_hour, coverage) m
+     -- in the order of the key, for the index's sake
+     ORDER BY m.hour, s.token;
     GET DIAGNOSTICS written = ROW_COUNT;
     RETURN written;
 END
