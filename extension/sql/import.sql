@@ -336,9 +336,11 @@ CREATE TYPE defidata.batch AS (
 );
 COMMENT ON TYPE defidata.batch IS 'a part of an import: hours of a mentions source with the rows that it holds for them, and every hour that the whole import reads again; or quotes of a price source from from_at until until_at';
 
--- One batch: copy, count, mark the hours that changed.
+-- One batch: copy, count, mark the hours that changed.  Planned anew each time: a
+-- plan for any batch could not tell hours from unusable ones and would read the
+-- whole copy for each hour.
 CREATE FUNCTION defidata.import_batch(batch defidata.batch) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     piece     record;
