@@ -2,10 +2,10 @@
 EXTENSION = defidata
 MODULE_big = defidata
 OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_codec.o series.o rolling.o \
-	windows.o unroll.o mentions.o)
+	windows.o call_cache.o unroll.o metrics.o mentions.o)
 
 # the install script, in the order in which its parts build on each other
-PARTS = schema builtin_token series clean setting setup source import compute price board publish \
+PARTS = schema builtin_token series clean setting setup source import compute metrics price board publish \
 	document run backfill reconcile maintain legacy grant schedule status report
 DATA_built = extension/defidata--1.0.sql
 EXTRA_CLEAN = extension/sql/builtin_token.sql

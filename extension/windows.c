@@ -140,6 +140,18 @@ metrics_start(MetricsWalk *walk, const ObservedHours *observed, double min_cover
 	walk->sums = room;
 }
 
+/* Adds an entry to sums. */
+static inline void
+add_entry(RunningSums *sums, const SeriesEntry *entry)
+{
+	uint64_t	mentions = (uint64_t) entry->mentions;
+
+	sums->mentions += mentions;
+	sums->squares += (usum128) mentions * mentions;
+	sums->sentiment += (usum128) entry->sentiment_sum;
+	sums->weight += (uint64_t) entry->sentiment_weight;
+}
+
 /* Adds entries in ascending order of hours; outages hold no mentions. */
 void
 metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count)
@@ -148,17 +160,55 @@ metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count)
 
 	for (int i = 0; i < count; i++)
 	{
-		uint64_t	mentions = (uint64_t) entries[i].mentions;
-
 		if (!observed_has(walk->observed, entries[i].hour))
 			continue;
 		sums.hour = entries[i].hour;
-		sums.mentions += mentions;
-		sums.squares += (usum128) mentions * mentions;
-		sums.sentiment += (usum128) entries[i].sentiment_sum;
-		sums.weight += (uint64_t) entries[i].sentiment_weight;
+		add_entry(&sums, &entries[i]);
 		walk->sums[++walk->count] = sums;
 	}
+}
+
+/* Adds those entries that windows ending at the hour hold, in any order. */
+void
+days_add(DaySums *sums, const ObservedHours *observed, const SeriesEntry *entries, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		int32_t		ago = sums->hour - entries[i].hour;
+
+		if (ago < 0 || ago >= WINDOW_DAYS * DAY || !observed_has(observed, entries[i].hour))
+			continue;
+		add_entry(ago == 0 ? &sums->own : &sums->day[ago / DAY], &entries[i]);
+		sums->has_own |= ago == 0;
+	}
+}
+
+/* Adds a day's sums to the walk's last, as of an hour at which that day ends. */
+static void
+append_sums(MetricsWalk *walk, const RunningSums *more, int32_t hour)
+{
+	RunningSums *sums = &walk->sums[++walk->count];
+
+	*sums = sums[-1];
+	sums->hour = hour;
+	sums->mentions += more->mentions;
+	sums->squares += more->squares;
+	sums->sentiment += more->sentiment;
+	sums->weight += more->weight;
+}
+
+/* Starts a walk that is to move to the hour of the sums only, and is ready. */
+void
+metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_coverage,
+				   const DaySums *sums, RunningSums room[DAY_SUMS_ROOM])
+{
+	metrics_start(walk, observed, min_coverage, room);
+	for (int k = WINDOW_DAYS - 1; k > 0; k--)
+		append_sums(walk, &sums->day[k], sums->hour - DAY * k);
+	append_sums(walk, &sums->day[0], sums->hour - 1);
+	if (sums->has_own)
+		append_sums(walk, &sums->own, sums->hour);
+	metrics_ready(walk);
 }
 
 /* Closes the series, so that the walk can begin. */

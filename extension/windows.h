@@ -110,6 +110,27 @@ typedef struct MetricsWalk
 	int32_t		at[WINDOW_DAYS + 1];
 } MetricsWalk;
 
+/*
+ * Sums over one series by day back from one hour: all that the metrics of that
+ * hour need, whatever the order in which the series' parts are added.
+ */
+typedef struct DaySums
+{
+	int32_t		hour;
+	bool		has_own;		/* whether the hour has an entry */
+	RunningSums own;			/* of the hour itself, which day[0] leaves out */
+	RunningSums day[WINDOW_DAYS];
+} DaySums;
+
+/* sums that a walk over DaySums has: none, one a day, and the hour's own */
+#define DAY_SUMS_ROOM	(WINDOW_DAYS + 3)
+
+extern void days_add(DaySums *sums, const ObservedHours *observed,
+					 const SeriesEntry *entries, int count);
+extern void metrics_start_days(MetricsWalk *walk, const ObservedHours *observed,
+							   double min_coverage, const DaySums *sums,
+							   RunningSums room[DAY_SUMS_ROOM]);
+
 extern void metrics_start(MetricsWalk *walk, const ObservedHours *observed,
 						  double min_coverage, RunningSums *room);
 extern void metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count);

@@ -92,18 +92,25 @@ SELECT stage, status, counts FROM defidata.runs WHERE stage = 'reconcile' ORDER 
 
 -- recompute mends what somebody has spoilt
 SELECT defidata_checksum('defidata.metrics') AS metrics, defidata_checksum('defidata.mention_series') AS series \gset
-UPDATE defidata.metrics SET sma_24h = sma_24h + 1 WHERE hour > '2025-06-20';
-DELETE FROM defidata.metrics WHERE token = 'ETH';
+DELETE FROM defidata.mention_series WHERE token = 'ETH';
 UPDATE defidata.mention_series SET series = '{}' WHERE token = 'BTC';
 SELECT defidata_recompute();
 SELECT defidata_checksum('defidata.metrics') = :'metrics' AS metrics, defidata_checksum('defidata.mention_series') = :'series' AS series;
--- a new coverage counts after it
+-- a new coverage counts at once
+SELECT count(*) - count(sma_7d) AS undefined FROM defidata.metrics WHERE hour > '2025-06-26 00:00Z';
 SELECT defidata_set('min_coverage', '1');
 SELECT count(*) - count(sma_7d) AS undefined FROM defidata.metrics WHERE hour > '2025-06-26 00:00Z';
-SELECT defidata_recompute();
-SELECT count(*) - count(sma_7d) AS undefined FROM defidata.metrics WHERE hour > '2025-06-26 00:00Z';
 SELECT defidata_set('min_coverage', '0.75');
-SELECT defidata_recompute();
+
+-- some hours of all tokens or of one are what the view has of them
+CREATE TEMP TABLE around_midnight AS SELECT * FROM defidata.metrics WHERE hour >= '2025-06-15 21:00Z' AND hour < '2025-06-16 03:00Z';
+SELECT (SELECT count(*) FROM around_midnight) AS rows, count(*) AS different
+  FROM (SELECT * FROM defidata_metrics('2025-06-15 21:00Z', '2025-06-16 03:00Z') EXCEPT ALL TABLE around_midnight) d;
+SELECT count(*) AS missing FROM (TABLE around_midnight EXCEPT ALL SELECT * FROM defidata_metrics('2025-06-15 21:00Z', '2025-06-16 03:00Z')) d;
+SELECT hour AT TIME ZONE 'UTC' AS hour, mentions, sma_24h FROM defidata_metrics('2025-06-15 22:30Z', '2025-06-16 00:00:01Z', 'ETH');
+SELECT count(*) = (SELECT count(*) FROM defidata.metrics) AS all FROM defidata_metrics('-infinity', 'infinity');
+SELECT count(*) FROM defidata_metrics('2025-06-16', '2025-06-15');
+SELECT error_of($$SELECT defidata_metrics(NULL, 'infinity')$$);
 CREATE TEMP TABLE days AS TABLE defidata.daily_mentions;
 
 -- expire: never the 336 hours behind the latest settled one, nothing where retention is 0

@@ -110,10 +110,14 @@ SELECT t.token, t.hour, coalesce(c, 0) AS mentions, s AS sentiment,
 	coalesce(c24, 0) AS total_24h, coalesce(c336, 0) AS total_14d
 FROM sums t LEFT JOIN surges u USING (token, hour);
 
+CREATE FUNCTION metrics_at(parts defidata.series[], observed timestamptz[], at timestamptz, min_coverage float8)
+RETURNS SETOF defidata.metrics_row LANGUAGE sql
+AS 'SELECT m.* FROM (SELECT (defidata.metrics_at(part, observed, at, min_coverage)).* FROM unnest(parts) part) m';
+
 CREATE TABLE expected AS SELECT * FROM definition;
 CREATE TABLE actual AS
 SELECT token, m.*
-FROM series, clock, LATERAL defidata.metrics_at(ARRAY[series], observed_hours(), clock.hour, 0.75) m;
+FROM series, clock, LATERAL metrics_at(ARRAY[series], observed_hours(), clock.hour, 0.75) m;
 
 -- each column at each clock hour; NULLs must agree, numbers but for rounding
 -- (to that of the roots themselves where they are huge and alike)
@@ -170,7 +174,7 @@ LANGUAGE sql
 AS $$
 	SELECT coverage_14d * 336, sma_24h IS NOT NULL, sma_24h_prev IS NOT NULL, sma_7d IS NOT NULL,
 		sma_7d_prev IS NOT NULL, sma_14d IS NOT NULL, trend_24h IS NOT NULL, surge_14d IS NOT NULL
-	FROM defidata.metrics_at(ARRAY['{2026-01-31T23Z:1}'::defidata.series],
+	FROM metrics_at(ARRAY['{2026-01-31T23Z:1}'::defidata.series],
 		(SELECT coalesce(array_agg(timestamptz '2026-01-31 23:00Z' - age * interval '1 hour'), '{}')
 		 FROM generate_series(0, 500) age WHERE NOT age <@ missing),
 		'2026-01-31 23:00Z', min_coverage)
@@ -186,20 +190,28 @@ SELECT * FROM (VALUES
 
 -- one observed hour has a mean, but no deviation
 SELECT sma_24h, rsd_24h, zscore_14d, sentiment_24h
-FROM defidata.metrics_at(ARRAY['{2026-01-31T23Z:4:2000000000:4}'::defidata.series], '{2026-01-31 23:30Z}', '2026-01-31 23:59Z', 0);
+FROM metrics_at(ARRAY['{2026-01-31T23Z:4:2000000000:4}'::defidata.series], '{2026-01-31 23:30Z}', '2026-01-31 23:59Z', 0);
 
 -- a silent hour and one that was not observed count no mentions
 SELECT hour AT TIME ZONE 'UTC' AS hour, mentions, sentiment, sma_24h, coverage_14d * 336 AS n
 FROM unnest('{2026-01-31 22:00Z,2026-01-31 23:00Z,2026-02-01 00:00Z}'::timestamptz[]) t,
-	LATERAL defidata.metrics_at(ARRAY['{2026-01-31T22Z:5 2026-01-31T23Z:4}'::defidata.series], '{2026-01-31 22:00Z,2026-02-01 00:00Z}', t, 0);
+	LATERAL metrics_at(ARRAY['{2026-01-31T22Z:5 2026-01-31T23Z:4}'::defidata.series], '{2026-01-31 22:00Z,2026-02-01 00:00Z}', t, 0);
 
 -- one call site, ever other observed hours
 SELECT n, coverage_14d * 336 AS observed
 FROM generate_series(0, 4) n,
 	LATERAL (SELECT coalesce(array_agg(timestamptz '2026-01-31 23:00Z' - i * interval '5 hours'), '{}') AS o
 		FROM generate_series(1, n) i) q,
-	LATERAL defidata.metrics_at(ARRAY['{}'::defidata.series], o, '2026-01-31 23:00Z', 0.75)
+	LATERAL metrics_at(ARRAY['{}'::defidata.series], o, '2026-01-31 23:00Z', 0.75)
 ORDER BY n;
+
+-- groups of one query, each with its own, and parts in any order, one of them NULL
+SELECT n, (m).coverage_14d * 336 AS observed, (m).total_14d
+FROM (SELECT n, defidata.metrics_at(part, observed, '2026-01-31 23:00Z', 0.75) AS m
+	FROM generate_series(0, 2) n,
+		LATERAL (SELECT array_agg(timestamptz '2026-01-31 23:00Z' - i * interval '5 hours') AS observed FROM generate_series(0, n) i) o,
+		unnest('{"{2026-01-31T18Z:3}",NULL,"{2026-01-31T13Z:2}","{2026-01-31T23Z:1}"}'::defidata.series[]) part
+	GROUP BY n) q ORDER BY n;
 
 -- ranges are rounded up to the hour, and their end is not in them
 SELECT f, u, array_agg(m.hour AT TIME ZONE 'UTC')
@@ -214,20 +226,22 @@ GROUP BY f, u ORDER BY f, u;
 
 -- NULL in, nothing out
 SELECT * FROM defidata.metrics_between(NULL, '{}', '-infinity', 'infinity', 0.75);
-SELECT metrics_at IS NULL FROM defidata.metrics_at(ARRAY['{}'::defidata.series], NULL, '2026-01-01', 0.75);
+SELECT defidata.metrics_at(NULL, '{}', '2026-01-01', 0.75) IS NULL FROM generate_series(1, 0);
 
 -- refused
 SET timezone = 'UTC';
-SELECT defidata.metrics_at(ARRAY['{2026-01-01T00Z:1}', '{2026-01-01T00Z:1}']::defidata.series[], '{}', '2026-01-01', 0.75);
-SELECT defidata.metrics_at(ARRAY['{2026-01-01T00Z:1}', NULL]::defidata.series[], '{}', '2026-01-01', 0.75);
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', 'NaN');
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', -0.1);
+SELECT defidata.metrics_between(ARRAY['{2026-01-01T00Z:1}', '{2026-01-01T00Z:1}']::defidata.series[], '{}', '2026-01-01', '2026-01-02', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], NULL, '2026-01-01', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', NULL, 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', NULL);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', 'NaN');
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', -0.1);
 SELECT defidata.metrics_between(ARRAY['{}'::defidata.series], '{}', '2026-01-01', '2026-01-02', 1.01);
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', 'infinity', 0.75);
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{}', '0001-12-31 BC', 0.75);
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{NULL}', '2026-01-01', 0.75);
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{-infinity}', '2026-01-01', 0.75);
-SELECT defidata.metrics_at(ARRAY['{}'::defidata.series], '{2026-01-01,10000-01-01}', '2026-01-01', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', 'infinity', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '0001-12-31 BC', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{NULL}', '2026-01-01', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{-infinity}', '2026-01-01', 0.75);
+SELECT metrics_at(ARRAY['{}'::defidata.series], '{2026-01-01,10000-01-01}', '2026-01-01', 0.75);
 
 -- the ends of the calendar
 SELECT hour AT TIME ZONE 'UTC' AS hour, mentions, coverage_14d * 336 AS n

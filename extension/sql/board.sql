@@ -84,30 +84,26 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setup_boards() IS 'makes the seven built-in boards';
 
-CREATE FUNCTION defidata.board_rows(board text)
-    RETURNS TABLE (rank integer, token text, value float8, hour timestamptz, mentions bigint, sma_24h float8, change_24h float8,
-                   trend_24h float8, sma_7d float8, change_7d float8, sentiment float8, sentiment_24h float8, rsd_24h float8,
-                   rsd_7d float8, surge_14d float8, coverage_14d float8, price float8, price_change_24h float8)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+CREATE FUNCTION defidata.board_query(board text) RETURNS text
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     b record;
 BEGIN
     SELECT * INTO STRICT b FROM defidata.board d WHERE d.name = board;
     -- what shrinks must have been large once: the larger of now and before counts
-    RETURN QUERY EXECUTE format($sql$
-        SELECT (row_number() OVER w)::integer, t.token, t.%1$I::float8, t.hour, t.mentions, t.sma_24h, t.change_24h, t.trend_24h, t.sma_7d,
-               t.change_7d, t.sentiment, t.sentiment_24h, t.rsd_24h, t.rsd_7d, t.surge_14d, t.coverage_14d, t.price, t.price_change_24h
-          FROM defidata.token_stats t
-         WHERE t.%1$I IS NOT NULL AND COALESCE(%2$s, 0) >= $1
-        WINDOW w AS (ORDER BY t.%1$I %3$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C")
-         ORDER BY row_number() OVER w LIMIT $2
+    RETURN format($sql$
+        SELECT row_number() OVER ()::integer AS rank, q.*
+          FROM (SELECT t.*, t.%1$I::float8 AS value
+                  FROM defidata.token_stats t
+                 WHERE t.%1$I IS NOT NULL AND COALESCE(%2$s, 0) >= %4$L
+                 ORDER BY t.%1$I %3$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %5$L) q
         $sql$, b.metric,
         CASE WHEN b.metric = 'trend_24h' AND b.direction = 'asc' THEN 'greatest(t.mentions_24h, t.baseline_24h)' ELSE 't.mentions_24h' END,
-        b.direction) USING b.min_mentions, b.size;
+        b.direction, b.min_mentions, b.size);
 END
 $$;
-COMMENT ON FUNCTION defidata.board_rows(text) IS 'what a board has to show, from token_stats';
+COMMENT ON FUNCTION defidata.board_query(text) IS 'the query of what a board has to show, from token_stats';
 
 CREATE FUNCTION @extschema@.defidata_add_board(name text, metric text, direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
                                    size integer DEFAULT 10) RETURNS void
@@ -164,5 +160,5 @@ $$;
 COMMENT ON FUNCTION @extschema@.defidata_board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';
 
 REVOKE ALL ON FUNCTION defidata.setup_board(text, text, text, float8, integer), defidata.copy_grants(text, text),
-    defidata.setup_boards(), defidata.board_rows(text), @extschema@.defidata_add_board(text, text, text, double precision, integer),
+    defidata.setup_boards(), defidata.board_query(text), @extschema@.defidata_add_board(text, text, text, double precision, integer),
     @extschema@.defidata_drop_board(text), @extschema@.defidata_board_as_of(text, timestamptz) FROM PUBLIC;

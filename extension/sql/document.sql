@@ -12,57 +12,59 @@ CREATE FUNCTION defidata.body_etag(body json) RETURNS text
     RETURN '"' || pg_catalog.md5(body::text) || '"';
 COMMENT ON FUNCTION defidata.body_etag(json) IS 'the ETag of a body, in quotes as HTTP has it; changes if and only if the body does';
 
-CREATE FUNCTION defidata.table_body(relation text, key text) RETURNS json
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1
+CREATE FUNCTION defidata.rows_query(relation text, key text) RETURNS text
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    body json;
 BEGIN
     -- a board that its owner has dropped is an empty one to /topstats
-    IF to_regclass(format('defidata.%I', relation)) IS NOT NULL THEN
-        EXECUTE format('SELECT json_agg(t ORDER BY t.%I) FROM defidata.%I t', key, relation) INTO body;
-    END IF;
-    RETURN COALESCE(body, '[]');
+    RETURN CASE WHEN to_regclass(format('defidata.%I', relation)) IS NULL THEN '(SELECT json ''[]'')'
+                ELSE format('(SELECT COALESCE(json_agg(t ORDER BY t.%I), ''[]'') FROM defidata.%I t)', key, relation) END;
 END
 $$;
-COMMENT ON FUNCTION defidata.table_body(text, text) IS 'the rows of a table in schema defidata as a JSON array in the order of a key';
+COMMENT ON FUNCTION defidata.rows_query(text, text) IS 'the query, in parentheses, of the rows of a table in schema defidata as a JSON array in the order of a key';
 
-CREATE FUNCTION defidata.document_bodies() RETURNS TABLE (path text, body json)
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1
+CREATE FUNCTION defidata.document_queries() RETURNS TABLE (path text, query text)
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT '/tokenstats', defidata.table_body('token_stats', 'token')
+    SELECT '/tokenstats', defidata.rows_query('token_stats', 'token')
     UNION ALL
-    SELECT '/alltweets', defidata.table_body('daily_mentions', 'day')
+    SELECT '/alltweets', defidata.rows_query('daily_mentions', 'day')
     UNION ALL
-    SELECT '/tokens', COALESCE(json_agg(json_build_object('token', t.token, 'name', t.name) ORDER BY t.token), '[]')
-      FROM defidata.token_stats t
+    SELECT '/tokens', '(SELECT COALESCE(json_agg(json_build_object(''token'', t.token, ''name'', t.name) ORDER BY t.token), ''[]'') FROM defidata.token_stats t)'
     UNION ALL
-    SELECT '/topstats', json_build_object('generation', p.generation, 'latest_hour', p.latest_hour,
-                                          'trending', defidata.table_body('trending', 'rank'),
-                                          'volatile', defidata.table_body('volatile', 'rank'),
-                                          'decreasing', defidata.table_body('decreasing', 'rank'))
-      FROM defidata.publication p
+    SELECT '/topstats', format('(SELECT json_build_object(''generation'', p.generation, ''latest_hour'', p.latest_hour, ''trending'', %s, ''volatile'', %s,'
+                               ' ''decreasing'', %s) FROM defidata.publication p)', defidata.rows_query('trending', 'rank'),
+                               defidata.rows_query('volatile', 'rank'), defidata.rows_query('decreasing', 'rank'))
     UNION ALL
-    SELECT '/' || b.name, defidata.table_body(b.name, 'rank') FROM defidata.board b
+    SELECT '/' || b.name, defidata.rows_query(b.name, 'rank') FROM defidata.board b
      WHERE b.name NOT IN ('tokenstats', 'alltweets', 'tokens', 'topstats');
 END
 $$;
-COMMENT ON FUNCTION defidata.document_bodies() IS 'every stored document as the tables have it now; a board named like one of the other paths has none';
+COMMENT ON FUNCTION defidata.document_queries() IS 'the stored documents, each with the query of its body, in parentheses; a board named like one of the other paths has none';
 
--- Only bodies that differ are written, and only those get the new generation.
+-- Each body goes straight from its query into its row, for one may be large.
+-- Only those that differ are written, and only those get the new generation.
 CREATE FUNCTION defidata.publish_documents() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET timezone = 'UTC' SET extra_float_digits = 1
 AS $$
+DECLARE
+    document record;
+    paths    text[] := '{}';
 BEGIN
-    WITH new AS MATERIALIZED (SELECT b.path, b.body, defidata.body_etag(b.body) AS etag FROM defidata.document_bodies() b),
-         gone AS (DELETE FROM defidata.document d WHERE NOT EXISTS (SELECT FROM new n WHERE n.path = d.path))
-    INSERT INTO defidata.document AS d (path, body, etag, generation, published_at)
-    SELECT n.path, n.body, n.etag, p.generation, p.published_at FROM new n CROSS JOIN defidata.publication p
-    ON CONFLICT (path) DO UPDATE
-       SET body = excluded.body, etag = excluded.etag, generation = excluded.generation, published_at = excluded.published_at
-     WHERE d.etag <> excluded.etag;
+    FOR document IN SELECT d.path, d.query FROM defidata.document_queries() d LOOP
+        EXECUTE format($sql$
+            INSERT INTO defidata.document AS d (path, body, etag, generation, published_at)
+            SELECT $1, n.body, defidata.body_etag(n.body), p.generation, p.published_at
+              FROM (SELECT %s AS body OFFSET 0) n CROSS JOIN defidata.publication p
+            ON CONFLICT (path) DO UPDATE
+               SET body = excluded.body, etag = excluded.etag, generation = excluded.generation, published_at = excluded.published_at
+             WHERE d.etag <> excluded.etag
+            $sql$, document.query) USING document.path;
+        paths := paths || document.path;
+    END LOOP;
+    DELETE FROM defidata.document d WHERE d.path <> ALL (paths);
 END
 $$;
 COMMENT ON FUNCTION defidata.publish_documents() IS 'brings the documents up to what the published tables say';
@@ -109,5 +111,5 @@ END
 $$;
 COMMENT ON FUNCTION @extschema@.defidata_document(text, text) IS 'the document of a path without regard to case, percent-decoded: the paths of defidata.document, /tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell when the body last changed; for one token, what is published';
 
-REVOKE ALL ON FUNCTION defidata.body_etag(json), defidata.table_body(text, text), defidata.document_bodies(),
+REVOKE ALL ON FUNCTION defidata.body_etag(json), defidata.rows_query(text, text), defidata.document_queries(),
     defidata.publish_documents(), defidata.token_body(text, text), @extschema@.defidata_document(text, text) FROM PUBLIC;

@@ -15,77 +15,68 @@ BEGIN
                               FROM (SELECT q.rows FROM defidata.hours q WHERE q.hour < o.hour ORDER BY q.hour DESC LIMIT 24) p) before
              WHERE o.summed AND (NOT o.settled OR NOT o.published OR o.hour > now() - interval '3 days')) v
      WHERE h.hour = v.hour AND h.settled <> v.settled;
-    RETURN (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled AND h.summed AND h.measured AND h.hour <= now());
+    RETURN (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled AND h.summed AND h.hour <= now());
 END
 $$;
-COMMENT ON FUNCTION defidata.settle_hours() IS 'decides which hours are settled and returns the latest one whose metrics stand';
+COMMENT ON FUNCTION defidata.settle_hours() IS 'decides which hours are settled and returns the latest one whose facts stand';
 
 -- Makes a table equal to what a query returns and writes only the rows that
--- differ; returns how many.  $1 and $2 of the query are hour and board.
-CREATE FUNCTION defidata.replace_contents(target regclass, query text, hour timestamptz, board text) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
-AS $$
-DECLARE
-    key     text;
-    names   text;
-    others  text;
-    changed bigint;
-BEGIN
-    SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum = ANY (i.indkey)),
-           string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum),
-           string_agg(format('%1$I = excluded.%1$I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum <> ALL (i.indkey))
-      INTO key, names, others
-      FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE i.indrelid = target AND i.indisprimary;
-    EXECUTE format($sql$
-        WITH new AS MATERIALIZED (SELECT %2$s FROM (%1$s) q),
-             gone AS (DELETE FROM %3$s t WHERE NOT EXISTS (SELECT FROM new n WHERE (n.%4$s) = (t.%4$s)) RETURNING 1),
-             put AS (INSERT INTO %3$s AS t (%2$s) SELECT %2$s FROM new
-                     ON CONFLICT (%4$s) DO UPDATE SET %5$s WHERE (t.*) IS DISTINCT FROM (excluded.*) RETURNING 1)
-        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM put)
-        $sql$, query, names, target, key, others) INTO changed USING hour, board;
-    RETURN changed;
-END
-$$;
-COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz, text) IS 'makes a table with a key of one column equal to a query and returns how many rows that changed';
-
-CREATE FUNCTION defidata.token_stats_rows(at timestamptz) RETURNS SETOF record
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan SET work_mem = '64MB'
+-- differ; returns how many.  $1, $2 and $3 of the query are the hour, the hours
+-- observed before it and min_coverage.  Rows that stay are updated by a join:
+-- ON CONFLICT would lock and look up each of them first.
+CREATE FUNCTION defidata.replace_contents(target regclass, query text, hour timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_mergejoin = off
 AS $$
 DECLARE
     coverage constant float8 := defidata.setting_value('min_coverage')::float8;
-    observed constant timestamptz[] := defidata.observed_hours(at, at + interval '1 hour');
-    total    constant float8 := (SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > at - interval '24 hours' AND h.hour <= at);
+    observed constant timestamptz[] := defidata.observed_hours(hour, hour + interval '1 hour');
+    shape    record;
+    changed  bigint;
 BEGIN
-    RETURN QUERY
-    SELECT s.token, COALESCE(l.name, b.name), at, m.mentions::bigint, m.sentiment, m.sma_24h, m.sma_7d, m.sma_14d, m.sma_24h_prev, m.sma_7d_prev,
-           m.change_24h, m.change_7d, m.trend_24h, m.surge_14d, m.deviation_14d, m.rsd_24h, m.rsd_7d, m.rsd_14d, m.zscore_14d,
-           m.sentiment_24h, m.sentiment_7d, m.coverage_14d,
-           CASE WHEN m.sma_24h IS NOT NULL THEN m.total_24h / NULLIF(total, 0) END,
-           p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d, p.price_volatility_7d, p.market_cap, p.price_at,
-           m.mentions_24h, m.baseline_24h
-      FROM (SELECT f.token, array_agg(f.series) AS parts
-              FROM defidata.mention_series f
-             WHERE f.week >= defidata.week_of(at - interval '336 hours') AND f.week <= defidata.week_of(at)
-             GROUP BY f.token) s
-     CROSS JOIN LATERAL defidata.metrics_at(s.parts, observed, at, coverage) m
-      LEFT JOIN defidata.token l ON l.symbol = s.token
-      LEFT JOIN defidata.builtin_token b ON b.symbol = s.token
-      LEFT JOIN defidata.price_stats(at) p ON p.token = s.token
-     WHERE m.total_14d > 0;
+    SELECT string_agg(format('%I', a.attname), ', ') FILTER (WHERE is_key) AS key,
+           string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) AS names,
+           string_agg(format('%1$I = n.%1$I', a.attname), ', ') FILTER (WHERE NOT is_key) AS assignments,
+           -- the hour first: where it has moved on, the comparison ends there
+           string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attname <> 'hour', a.attnum) FILTER (WHERE NOT is_key) AS former,
+           string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attname <> 'hour', a.attnum) FILTER (WHERE NOT is_key) AS fresh
+      INTO shape
+      FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped,
+           LATERAL (SELECT a.attnum = ANY (i.indkey)) k (is_key)
+     WHERE i.indrelid = target AND i.indisprimary;
+    EXECUTE format($sql$
+        WITH new AS MATERIALIZED (SELECT %2$s FROM (%1$s) q),
+             gone AS (DELETE FROM %3$s t WHERE NOT EXISTS (SELECT FROM new n WHERE n.%4$s = t.%4$s) RETURNING 1),
+             changed AS (UPDATE %3$s t SET %5$s FROM new n WHERE n.%4$s = t.%4$s AND (%6$s) IS DISTINCT FROM (%7$s) RETURNING 1),
+             added AS (INSERT INTO %3$s (%2$s) SELECT %2$s FROM new n WHERE NOT EXISTS (SELECT FROM %3$s t WHERE t.%4$s = n.%4$s) RETURNING 1)
+        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM changed) + (SELECT count(*) FROM added)
+        $sql$, query, shape.names, target, shape.key, shape.assignments, shape.former, shape.fresh)
+       INTO changed USING hour, observed, coverage;
+    RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION defidata.token_stats_rows(timestamptz) IS 'the rows of token_stats as of an hour';
+COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz) IS 'makes a table with a key of one column equal to a query as of an hour and returns how many rows that changed';
 
 CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    shape constant text := (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
-                              FROM pg_attribute a WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attnum > 0 AND NOT a.attisdropped);
 BEGIN
     PERFORM defidata.choose_assets(hour);
-    RETURN defidata.replace_contents('defidata.token_stats', format('SELECT * FROM defidata.token_stats_rows($1) AS t (%s)', shape), hour, NULL);
+    RETURN defidata.replace_contents('defidata.token_stats', $sql$
+        SELECT m.*, COALESCE(l.name, b.name) AS name,
+               CASE WHEN m.sma_24h IS NOT NULL THEN m.total_24h / NULLIF((
+                   SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > $1 - interval '24 hours' AND h.hour <= $1)::float8, 0)
+               END AS dominance_24h,
+               p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d, p.price_volatility_7d, p.market_cap, p.price_at
+          FROM (SELECT s.token, (s.m).*
+                  FROM (SELECT f.token, defidata.metrics_at(f.series, $2, $1, $3) AS m
+                          FROM defidata.mention_series f
+                         WHERE f.week >= defidata.week_of($1 - interval '336 hours') AND f.week <= defidata.week_of($1)
+                         GROUP BY f.token) s) m
+          LEFT JOIN defidata.token l ON l.symbol = m.token
+          LEFT JOIN defidata.builtin_token b ON b.symbol = m.token
+          LEFT JOIN defidata.price_stats($1) p ON p.token = m.token
+         WHERE m.total_14d > 0
+        $sql$, hour);
 END
 $$;
 COMMENT ON FUNCTION defidata.publish_token_stats(timestamptz) IS 'brings token_stats to an hour and returns how many rows changed';
@@ -103,7 +94,7 @@ DECLARE
     total   bigint := 0;
 BEGIN
     FOR due IN SELECT DISTINCT (h.hour AT TIME ZONE 'UTC')::date AS day FROM defidata.hours h
-                WHERE NOT h.published AND h.summed AND h.measured AND h.hour <= latest ORDER BY 1 LOOP
+                WHERE NOT h.published AND h.summed AND h.hour <= latest ORDER BY 1 LOOP
         day_start := due::timestamp AT TIME ZONE 'UTC';
         day_end := least(day_start + interval '24 hours', latest + interval '1 hour');
         INSERT INTO defidata.daily_mentions AS d (day, mentions, tokens, observed_hours)
@@ -131,8 +122,7 @@ DECLARE
     changed bigint := 0;
 BEGIN
     FOR board IN SELECT b.name FROM defidata.board b ORDER BY b.name LOOP
-        changed := changed + defidata.replace_contents(format('defidata.%I', board)::regclass,
-                                                       'SELECT * FROM defidata.board_rows($2)', NULL, board);
+        changed := changed + defidata.replace_contents(format('defidata.%I', board)::regclass, defidata.board_query(board), NULL);
     END LOOP;
     RETURN changed;
 END
@@ -202,7 +192,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @extschema@.defidata_publish() IS 'replaces token_stats, boards and daily_mentions as of the latest settled hour; returns how many rows changed. Where one did, generation and history grow and the channel defidata is notified';
 
-REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.replace_contents(regclass, text, timestamptz, text),
-    defidata.token_stats_rows(timestamptz), defidata.publish_token_stats(timestamptz), defidata.publish_days(timestamptz),
+REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.replace_contents(regclass, text, timestamptz),
+    defidata.publish_token_stats(timestamptz), defidata.publish_days(timestamptz),
     defidata.fill_boards(), defidata.announce(timestamptz), defidata.publish_boards(), defidata.publish(),
     @extschema@.defidata_publish() FROM PUBLIC;

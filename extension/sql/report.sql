@@ -392,7 +392,7 @@ BEGIN
            array_agg(h.price ORDER BY h.hour) AS price
       INTO f
       FROM defidata.history(subject, '14 days') h
-      LEFT JOIN LATERAL defidata.metrics_at(parts, observed, h.hour, coverage) m ON h.mentions IS NOT NULL;
+      LEFT JOIN LATERAL (SELECT (defidata.metrics_at(p, observed, h.hour, coverage)).* FROM unnest(parts) p) m ON h.mentions IS NOT NULL;
     RETURN xmlconcat(
         defidata.line_chart('card wide', 'Mentions an hour', '{mentions,mean of 24 hours,mean of 7 days}', ARRAY[f.mentions, f.sma_24h, f.sma_7d], f.hours, 0),
         defidata.line_chart('card', 'Sentiment', '{hour,mean of 24 hours}', ARRAY[f.sentiment, f.sentiment_24h], f.hours, NULL),

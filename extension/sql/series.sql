@@ -164,7 +164,7 @@ COMMENT ON FUNCTION @extschema@.defidata_unroll(defidata.series, interval, times
 
 CREATE FUNCTION defidata.metrics_between(parts defidata.series[], observed timestamptz[],
 	from_hour timestamptz, until_hour timestamptz, min_coverage double precision)
-RETURNS TABLE(hour timestamptz, mentions double precision, sentiment double precision,
+RETURNS TABLE(hour timestamptz, mentions bigint, sentiment double precision,
 	sma_24h double precision, sma_7d double precision, sma_14d double precision,
 	sma_24h_prev double precision, sma_7d_prev double precision,
 	change_24h double precision, change_7d double precision,
@@ -177,24 +177,43 @@ AS 'MODULE_PATHNAME', 'defidata_metrics_between'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100;
 COMMENT ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) IS
 'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
-REVOKE ALL ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) FROM PUBLIC;
+-- executable by all: whoever may read the view metrics calls it
 
-CREATE FUNCTION defidata.metrics_at(parts defidata.series[], observed timestamptz[],
-	at timestamptz, min_coverage double precision,
-	OUT hour timestamptz, OUT mentions double precision, OUT sentiment double precision,
-	OUT sma_24h double precision, OUT sma_7d double precision, OUT sma_14d double precision,
-	OUT sma_24h_prev double precision, OUT sma_7d_prev double precision,
-	OUT change_24h double precision, OUT change_7d double precision,
-	OUT trend_24h double precision, OUT surge_14d double precision, OUT deviation_14d double precision,
-	OUT rsd_24h double precision, OUT rsd_7d double precision, OUT rsd_14d double precision,
-	OUT zscore_14d double precision,
-	OUT sentiment_24h double precision, OUT sentiment_7d double precision,
-	OUT coverage_14d double precision,
-	OUT mentions_24h double precision, OUT baseline_24h double precision,
-	OUT total_24h bigint, OUT total_14d bigint)
-RETURNS record
-AS 'MODULE_PATHNAME', 'defidata_metrics_at'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION defidata.metrics_at(defidata.series[], timestamptz[], timestamptz, double precision) IS
-'the metrics at one hour, also where the series is silent, with expected mentions of a day now and over the fortnight before, and the plain sums of mentions over 24 hours and 14 days. parts: a series, cut anywhere; 22023 where they overlap';
-REVOKE ALL ON FUNCTION defidata.metrics_at(defidata.series[], timestamptz[], timestamptz, double precision) FROM PUBLIC;
+CREATE TYPE defidata.metrics_row AS (hour timestamptz, mentions bigint, sentiment double precision,
+	sma_24h double precision, sma_7d double precision, sma_14d double precision,
+	sma_24h_prev double precision, sma_7d_prev double precision,
+	change_24h double precision, change_7d double precision,
+	trend_24h double precision, surge_14d double precision, deviation_14d double precision,
+	rsd_24h double precision, rsd_7d double precision, rsd_14d double precision,
+	zscore_14d double precision,
+	sentiment_24h double precision, sentiment_7d double precision,
+	coverage_14d double precision,
+	mentions_24h double precision, baseline_24h double precision,
+	total_24h bigint, total_14d bigint);
+COMMENT ON TYPE defidata.metrics_row IS
+'the metrics at one hour, with expected mentions of a day now and over the fortnight before, and the plain sums of mentions over 24 hours and 14 days';
+
+CREATE FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamptz[], timestamptz, double precision) RETURNS internal
+AS 'MODULE_PATHNAME', 'defidata_metrics_at_add'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamptz[], timestamptz, double precision) IS
+'transition function of defidata.metrics_at';
+
+CREATE FUNCTION defidata.metrics_at_finish(internal) RETURNS defidata.metrics_row
+AS 'MODULE_PATHNAME', 'defidata_metrics_at_finish'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION defidata.metrics_at_finish(internal) IS
+'final function of defidata.metrics_at';
+
+CREATE AGGREGATE defidata.metrics_at(part defidata.series, observed timestamptz[], at timestamptz, min_coverage double precision) (
+	SFUNC = defidata.metrics_at_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = defidata.metrics_at_finish,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) IS
+'the metrics at one hour, also where the series is silent, of a series in parts that are cut anywhere; hours in common add up, a NULL part has none. observed holds all observed hours from 14 days before; it, hour and min_coverage are those of the first part';
+REVOKE ALL ON FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamptz[], timestamptz, double precision),
+	defidata.metrics_at_finish(internal),
+	defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) FROM PUBLIC;

@@ -104,8 +104,6 @@ BEGIN
     IF former IS DISTINCT FROM defidata_set.value AND EXISTS (SELECT FROM defidata.raw_mentions) THEN
         IF defidata_set.name IN ('match', 'fold_case', 'symbol_pattern', 'use_builtin_list') THEN
             RAISE NOTICE 'rows copied so far keep their token until defidata_reclean() is called';
-        ELSIF defidata_set.name = 'min_coverage' THEN
-            RAISE NOTICE 'metrics computed so far keep the former coverage until defidata_recompute() is called';
         END IF;
     END IF;
 END

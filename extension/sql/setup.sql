@@ -61,12 +61,6 @@ COMMENT ON FUNCTION defidata.metric_columns() IS 'the metrics as pairs of column
 CREATE FUNCTION defidata.setup_tables() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    token_hour constant text[] := ARRAY[
-        ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
-        ['hour timestamptz NOT NULL', 'start of the hour'],
-        ['mentions bigint NOT NULL', 'tweets that name the token in the hour'],
-        ['sentiment float8', 'mention-weighted mean over the hour''s rows with a sentiment']];
 BEGIN
     PERFORM defidata.setup_table('source', 'the relations that raw rows are read from, made by defidata_attach', ARRAY[
         ['name text COLLATE "C" NOT NULL', 'the source''s name'],
@@ -132,7 +126,7 @@ BEGIN
         ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
         ['week timestamptz NOT NULL', 'start of the week, a Monday in UTC'],
         ['series defidata.series NOT NULL', 'the week''s hours']],
-        ARRAY['PRIMARY KEY (week, token)', 'SET (fillfactor = 50)']);
+        ARRAY['PRIMARY KEY (token, week)', 'INDEX (week)', 'SET (fillfactor = 50)']);
     PERFORM defidata.setup_table('hours', 'the observed hours', ARRAY[
         ['hour timestamptz NOT NULL', 'start of the hour'],
         ['rows bigint', 'raw rows, rejected ones included; NULL until computed'],
@@ -140,17 +134,8 @@ BEGIN
         ['tokens bigint', 'tokens with an accepted row'],
         ['settled boolean NOT NULL DEFAULT false', 'whether the hour is old and complete enough to be published'],
         ['summed boolean NOT NULL DEFAULT false', 'whether the facts hold what the raw rows say'],
-        ['measured boolean NOT NULL DEFAULT false', 'whether the metrics hold what the facts say'],
         ['published boolean NOT NULL DEFAULT false', 'whether the day''s mentions hold what the facts say']],
-        ARRAY['PRIMARY KEY (hour)', 'INDEX (hour) WHERE NOT (summed AND measured)']);
-    PERFORM defidata.setup_table('stale', 'tokens whose metrics await correction, by compute alone', ARRAY[
-        ['token text COLLATE "C" NOT NULL', 'the token'],
-        ['from_hour timestamptz NOT NULL', 'first hour concerned'],
-        ['until_hour timestamptz NOT NULL', 'end of the hours concerned']],
-        ARRAY[]::text[]);
-    PERFORM defidata.setup_table('metrics', 'the metrics of each token and hour with an accepted row',
-        token_hour || defidata.metric_columns(), ARRAY['PRIMARY KEY (hour, token)']);
-
+        ARRAY['PRIMARY KEY (hour)', 'INDEX (hour) WHERE NOT summed']);
     PERFORM defidata.setup_table('token_asset', 'the asset whose quotes stand for a token', ARRAY[
         ['token text COLLATE "C" NOT NULL', 'the token'],
         ['source text COLLATE "C" NOT NULL', 'the price source'],
@@ -260,6 +245,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(defidata.lock_key('setup'));
     PERFORM defidata.setup_tables();
+    PERFORM defidata.setup_metrics();
     PERFORM defidata.setup_rules();
     PERFORM defidata.setup_boards();
     INSERT INTO defidata.publication (generation) SELECT 0 WHERE (SELECT count(*) FROM defidata.publication) = 0;

@@ -82,17 +82,11 @@ class Site:
         self.local.run('SELECT defidata_import((SELECT to_timestamp(%s) WHERE NOT EXISTS (SELECT FROM defidata.hours)))',
                        self.origin)
 
-    def forget_metrics(self):
-        """Go back to facts of which no metrics have been computed."""
-        self.local.run('TRUNCATE defidata.metrics')
-        self.local.run('UPDATE defidata.hours SET tokens = NULL, measured = false')
-        self.local.run('VACUUM defidata.hours')
-
     def forget_facts(self):
         """Go back to imported rows of which nothing has been computed."""
         self.local.run('TRUNCATE defidata.mention_series')
-        self.local.run('UPDATE defidata.hours SET rows = NULL, mentions = NULL, summed = false')
-        self.forget_metrics()
+        self.local.run('UPDATE defidata.hours SET rows = NULL, mentions = NULL, tokens = NULL, summed = false')
+        self.local.run('VACUUM defidata.hours')
 
     def settle(self):
         """Let nothing that went before, like pages to write, weigh upon what comes."""

@@ -14,7 +14,7 @@ SELECT is_empty($$SELECT oid::regprocedure FROM member WHERE prokind = 'p' AND (
 SELECT is_empty($$SELECT oid::regprocedure FROM member WHERE prokind = 'f' AND prosqlbody IS NULL AND proconfig IS NULL AND NOT prosecdef
                    AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')$$, 'no plpgsql function takes the caller''s search_path');
 SELECT set_eq($$SELECT proname::text FROM member WHERE has_function_privilege('public', oid, 'EXECUTE')$$,
-              ARRAY['defidata_clean', 'defidata_explain', 'defidata_rolling', 'defidata_unroll', 'series_in', 'series_out', 'series_recv', 'series_send'],
+              ARRAY['defidata_clean', 'defidata_explain', 'defidata_rolling', 'defidata_unroll', 'metrics_between', 'series_in', 'series_out', 'series_recv', 'series_send'],
               'PUBLIC may clean, explain, roll, unroll, and read and write the type');
 SELECT is_empty($$SELECT nspname FROM pg_namespace WHERE nspname IN ('defidata', 'defidata_remote') AND (has_schema_privilege('public', oid, 'USAGE') OR has_schema_privilege('public', oid, 'CREATE'))$$,
                 'PUBLIC has no right on the schemas');
@@ -71,7 +71,7 @@ INSERT INTO matrix (statement) SELECT unnest(ARRAY[
     'TRUNCATE defidata.trending', 'UPDATE defidata.publication SET generation = 0', 'DELETE FROM defidata.runs', 'ALTER TABLE defidata.token_stats DISABLE TRIGGER ALL',
     'DROP TABLE defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
     'SELECT defidata.setup()', $$SELECT defidata.attach('evil', 'mentions', 'pg_authid', '{}')$$, $$SELECT defidata.source_sql('remote')$$, $$SELECT defidata.parse_number('1')$$,
-    $$SELECT defidata.replace_contents('defidata.trending', 'SELECT 1', now(), 'x')$$, $$SELECT defidata.copy_part('remote', 'true', now(), now(), NULL, NULL, now(), NULL, NULL)$$,
+    $$SELECT defidata.replace_contents('defidata.trending', 'SELECT 1', now())$$, $$SELECT defidata.copy_part('remote', 'true', now(), now(), NULL, NULL, now(), NULL, NULL)$$,
     $$SELECT defidata.survey('remote; --', now(), now(), true)$$, 'SELECT passwd FROM pg_shadow', 'SELECT umoptions FROM pg_user_mapping']);
 SELECT is(ARRAY[attempt('tap_stranger', statement), attempt('tap_reader', statement), attempt('tap_analyst', statement), attempt('tap_operator', statement)],
           ARRAY[stranger, reader, analyst, operator], left(statement, 80)) FROM matrix;

@@ -125,7 +125,7 @@ subtest 'cron runs the cycle' => sub {
 $workers->fill(0, 0);
 $workers->sql($home, q(ALTER SERVER ct_scanner OPTIONS (SET dbname 'nowhere')));
 my $holder = $connections->session($home);
-$holder->query('BEGIN; LOCK TABLE defidata.metrics IN EXCLUSIVE MODE');
+$holder->query('BEGIN; LOCK TABLE defidata.mention_series IN EXCLUSIVE MODE');
 
 subtest 'a run that fails' => sub {
 	within($workers, 80, "SELECT EXISTS (SELECT FROM cron.job_run_details WHERE status = 'failed' AND command ~ 'defidata_run')", "the job's own record says failed");

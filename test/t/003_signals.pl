@@ -28,7 +28,6 @@ my @points = (
 	[ 'survey of the copy', 'import', 'raw_mentions', 'ACCESS EXCLUSIVE' ],
 	[ 'copy', 'import', 'raw_mentions', 'EXCLUSIVE' ],
 	[ 'facts', 'compute', 'mention_series', 'EXCLUSIVE' ],
-	[ 'metrics', 'compute', 'metrics', 'EXCLUSIVE' ],
 	[ 'token_stats', 'publish', 'token_stats', 'EXCLUSIVE' ],
 	[ 'a board', 'publish', 'trending', 'EXCLUSIVE' ],
 	[ 'the generation', 'publish', 'publication', 'EXCLUSIVE' ]);

@@ -35,14 +35,14 @@ sub same
 	return;
 }
 
-# count_metrics notes how often each row of metrics is written.
-sub count_metrics
+# count_hours notes how often the facts of each hour are summed.
+sub count_hours
 {
 	my ($database) = @_;
 	$pair->sql($database, <<'SQL');
-CREATE TABLE written (token text, hour timestamptz);
-CREATE FUNCTION note_written() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.written VALUES (new.token, new.hour); RETURN NULL; END $$;
-CREATE TRIGGER note_written AFTER INSERT OR UPDATE ON defidata.metrics FOR EACH ROW EXECUTE FUNCTION note_written();
+CREATE TABLE summed (hour timestamptz);
+CREATE FUNCTION note_summed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.summed VALUES (new.hour); RETURN NULL; END $$;
+CREATE TRIGGER note_summed AFTER UPDATE ON defidata.hours FOR EACH ROW WHEN (new.summed AND NOT old.summed) EXECUTE FUNCTION note_summed();
 SQL
 	return;
 }
@@ -58,15 +58,15 @@ subtest 'the hint of the first refresh, as typed' => sub {
 
 subtest 'each hour once' => sub {
 	my $database = $pair->database;
-	count_metrics($database);
+	count_hours($database);
 	my ($out, $err) = $pair->try($database, $backfill);
 	my @progress = $err =~ /NOTICE:.* backfill: (\d+) of 9 chunks done, up to \S+ \S+ UTC; \d+ rows, \d+ rows\/s, about \S+ left/g;
 	is("@progress", '1 2 3 4 5 6 7 8 9', 'a NOTICE for each chunk') or diag $err;
-	is($pair->sql($database, 'SELECT count(*), count(DISTINCT (token, hour)) FROM written'),
-		$pair->sql($database, 'SELECT count(*), count(*) FROM defidata.metrics'), 'each row of metrics is written once');
+	is($pair->sql($database, 'SELECT count(*), count(DISTINCT hour) FROM summed'),
+		$pair->sql($database, 'SELECT count(*), count(*) FROM defidata.hours'), 'each hour is summed once');
 	is($pair->sql($database, "SELECT counts ->> 'done', counts ->> 'computed' = (SELECT count(*)::text FROM defidata.metrics), status FROM defidata.runs WHERE trigger = 'backfill'"),
 		'9|t|ok', 'the record of the run');
-	$pair->sql($database, 'DROP TABLE written CASCADE; DROP FUNCTION note_written() CASCADE');
+	$pair->sql($database, 'DROP TABLE summed; DROP FUNCTION note_summed() CASCADE');
 	same($database, 'equals one refresh of everything');
 };
 
@@ -80,7 +80,7 @@ sub stop_at
 	$holder->query(<<"SQL");
 CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS \$\$
 	BEGIN PERFORM pg_advisory_xact_lock(1, 2) WHERE new.hour = @{[$pair->hour($age)]}; RETURN new; END \$\$;
-CREATE TRIGGER pause BEFORE INSERT ON defidata.metrics FOR EACH ROW EXECUTE FUNCTION pause();
+CREATE TRIGGER pause BEFORE UPDATE ON defidata.hours FOR EACH ROW WHEN (new.summed AND NOT old.summed) EXECUTE FUNCTION pause();
 SELECT pg_advisory_lock(1, 2);
 SQL
 	$session->start($backfill);
@@ -100,7 +100,7 @@ foreach my $stop ('cancel', 'terminate', 'kill')
 		$stop eq 'kill' ? $pair->kill_backend($session->pid) : $pair->sql('postgres', "SELECT pg_${stop}_backend(" . $session->pid . ')');
 		$session->finish;
 		$_->close foreach ($session, $holder);
-		$pair->sql($database, 'DROP TRIGGER pause ON defidata.metrics');
+		$pair->sql($database, 'DROP TRIGGER pause ON defidata.hours');
 		my $metrics = q(SELECT defidata_checksum('defidata.metrics'));
 		is($pair->sql($database, 'SELECT count(*) > 0 FROM defidata.metrics WHERE hour < ' . $pair->hour(260)), 't', 'what was done stays');
 		like($pair->sql($database, "SELECT state, value FROM defidata.status WHERE name = 'backfill'"), qr/^warn\|/, 'status warns of it');

@@ -77,14 +77,12 @@ my $extensions = $analytics->config_data('--sharedir') . '/extension';
 my $script = slurp_file("$extensions/defidata--1.0.sql");
 (my $older = $script) =~ s/^.*\['baseline_24h float8.*\n//m or die 'the column is not where it was';
 $older =~ s/(\['mentions_24h float8 DEFAULT.*\]|\['mentions_24h float8.*?'\]),\n/$1],\n/;
-$older =~ s/, m\.baseline_24h\b//;
-$older =~ s/m\.mentions_24h, m\.baseline_24h/m.mentions_24h/;
 $older =~ s/greatest\(t\.mentions_24h, t\.baseline_24h\)/t.mentions_24h/;
 append_to_file("$extensions/defidata--0.9.sql", $older);
 
 # the update brings the changed functions
 my $update = '';
-foreach my $name ('setup_tables', 'token_stats_rows', 'board_rows')
+foreach my $name ('setup_tables', 'board_query')
 {
 	$script =~ /^(CREATE FUNCTION defidata\.$name\(.*?^\$\$;\n)/ms or die "no $name in the script";
 	(my $body = $1) =~ s/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/;

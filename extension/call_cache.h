@@ -1,0 +1,41 @@
+/*
+ * call_cache.h
+ *
+ * What functions over series keep from call to call, and how they return rows.
+ *
+ * A query calls them once for each token, mostly with the same observed hours.
+ * So what is made of those, and scratch room, is kept in the memory of the
+ * function's own call site.
+ */
+#ifndef DEFIDATA_CALL_CACHE_H
+#define DEFIDATA_CALL_CACHE_H
+
+#include "series.h"
+
+#include "funcapi.h"
+
+#include "windows.h"
+
+#pragma GCC visibility push(hidden)
+
+/* What one call site keeps between its calls. */
+typedef struct CallCache
+{
+	MemoryContext context;
+	ArrayType  *array;			/* that the observed hours were made of */
+	ObservedHours observed;
+	void	   *room;			/* scratch, its contents are of one call */
+	Size		room_size;
+} CallCache;
+
+extern CallCache *GetCallCache(FunctionCallInfo fcinfo);
+extern void *GetRoom(CallCache *cache, Size size);
+extern const ObservedHours *GetObserved(CallCache *cache, ArrayType *array, bool keep_former);
+extern const ObservedHours *ObserveSpan(CallCache *cache, const SeriesReader *reader);
+
+extern void SetFigures(const double *figures, int count, Datum *values, bool *nulls);
+extern void PutRow(ReturnSetInfo *result, Datum *values, bool *nulls);
+
+#pragma GCC visibility pop
+
+#endif							/* DEFIDATA_CALL_CACHE_H */

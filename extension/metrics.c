@@ -1,0 +1,270 @@
+/*
+ * metrics.c
+ *
+ * The metrics in SQL: at each hour of a series (metrics_between), and of many
+ * series at one hour, silent ones too, as an aggregate over their parts
+ * (metrics_at).  The arithmetic is that of windows.c; here are arguments, memory
+ * and rows.
+ */
+#include "call_cache.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(defidata_metrics_between);
+PG_FUNCTION_INFO_V1(defidata_metrics_at_add);
+PG_FUNCTION_INFO_V1(defidata_metrics_at_finish);
+
+/* CheckCoverage refuses a share that is none. */
+static double
+CheckCoverage(double min_coverage)
+{
+	if (!(min_coverage >= 0 && min_coverage <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("min_coverage must be between 0 and 1: %g", min_coverage)));
+	return min_coverage;
+}
+
+/* RoundUpToHour gives the first hour not before a time, within the legal years. */
+static int32
+RoundUpToHour(TimestampTz time)
+{
+	int32		hour;
+
+	if (time <= HourGetTimestampTz(SERIES_MIN_HOUR))
+		return SERIES_MIN_HOUR;
+	if (time > HourGetTimestampTz(SERIES_MAX_HOUR))
+		return SERIES_MAX_HOUR + 1;
+	hour = TimestampTzGetHour(time);
+	return HourGetTimestampTz(hour) < time ? hour + 1 : hour;
+}
+
+/* ComparePieces orders parts of a series by their hours for qsort. */
+static int
+ComparePieces(const void *a, const void *b)
+{
+	const SeriesReader *x = a;
+	const SeriesReader *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/*
+ * OpenPieces opens the parts of a series, in the order of their hours, and
+ * tells the number of their entries; a NULL part has none.  A token's facts are
+ * stored in parts; to merge them first would cost more than what is computed
+ * from them.
+ */
+static SeriesReader *
+OpenPieces(ArrayType *array, int *pieces, int *entries)
+{
+	int			items;
+	Datum	   *parts;
+	bool	   *nulls;
+	SeriesReader *readers;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &parts, &nulls, &items);
+	readers = palloc((Size) Max(items, 1) * sizeof(SeriesReader));
+	*pieces = *entries = 0;
+	for (int i = 0; i < items; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (nulls[i])
+			continue;
+		OpenSeries(&readers[*pieces], (struct varlena *) DatumGetPointer(parts[i]));
+		*entries += readers[*pieces].count;
+		*pieces += readers[*pieces].count > 0;
+	}
+	qsort(readers, *pieces, sizeof(SeriesReader), ComparePieces);
+	for (int i = 1; i < *pieces; i++)
+		if (readers[i].first <= readers[i - 1].last)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("parts of a series must not overlap"),
+					 errhint("Use defidata.merge() to add up series of the same hours.")));
+	return readers;
+}
+
+/* SumPiece adds those entries of a part that windows in a range can hold. */
+static void
+SumPiece(MetricsWalk *walk, SeriesReader *reader, int32 reach, int32 until_hour)
+{
+	SeriesEntry entries[SERIES_BATCH];
+	int			count;
+
+	if (reader->last <= reach || reader->first >= until_hour)
+		return;
+	while ((count = ReadSeries(reader, entries, SERIES_BATCH)) > 0)
+	{
+		int			first = 0;
+
+		while (first < count && entries[first].hour <= reach)
+			first++;
+		while (count > first && entries[count - 1].hour >= until_hour)
+			count--;
+		metrics_add(walk, entries + first, count - first);
+	}
+}
+
+/* SumSeries starts a walk over the entries that windows in a range can hold. */
+static void
+SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
+		  const ObservedHours *observed, double min_coverage,
+		  int32 from_hour, int32 until_hour)
+{
+	int			pieces;
+	int			entries;
+	SeriesReader *readers = OpenPieces(parts, &pieces, &entries);
+
+	metrics_start(walk, observed, min_coverage,
+				  GetRoom(cache, (Size) (entries + 2) * sizeof(RunningSums)));
+	for (int i = 0; i < pieces; i++)
+		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY, until_hour);
+	metrics_ready(walk);
+	pfree(readers);
+}
+
+/* SetMetrics turns metrics into the columns after the hour; mentions are whole. */
+static void
+SetMetrics(const double *figures, int count, Datum *values, bool *nulls)
+{
+	SetFigures(figures, count, &values[1], &nulls[1]);
+	values[1 + METRIC_MENTIONS] = Int64GetDatum((int64) figures[METRIC_MENTIONS]);
+}
+
+/* metrics_between gives the metrics at each of the series' hours in a range. */
+Datum
+defidata_metrics_between(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	CallCache  *cache = GetCallCache(fcinfo);
+	const ObservedHours *observed = GetObserved(cache, PG_GETARG_ARRAYTYPE_P(1), false);
+	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2));
+	int32		until_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(3));
+	double		min_coverage = CheckCoverage(PG_GETARG_FLOAT8(4));
+	double		figures[METRICS_AND_LEVELS];
+	Datum		values[1 + METRICS];
+	bool		nulls[1 + METRICS] = {false};
+	MetricsWalk walk;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SumSeries(&walk, cache, PG_GETARG_ARRAYTYPE_P(0), observed, min_coverage,
+			  from_hour, until_hour);
+	for (int i = 1; i <= walk.count; i++)
+	{
+		int32		hour = walk.sums[i].hour;
+
+		if (hour < from_hour)
+			continue;
+		metrics_move(&walk, hour, figures);
+		values[0] = TimestampTzGetDatum(HourGetTimestampTz(hour));
+		SetMetrics(figures, METRICS, values, nulls);
+		PutRow(result, values, nulls);
+	}
+	PG_RETURN_NULL();
+}
+
+/*
+ * The state of metrics_at: a token's sums, whatever the number of its parts and
+ * hours.  The set of observed hours belongs to the call site of metrics_at_add,
+ * which outlives the states of its query.
+ */
+typedef struct MetricsAtState
+{
+	ObservedHours observed;
+	double		min_coverage;
+	DaySums		sums;
+} MetricsAtState;
+
+/* MakeMetricsAtState makes the state of a token of which no part was seen yet. */
+static MetricsAtState *
+MakeMetricsAtState(FunctionCallInfo fcinfo, MemoryContext context)
+{
+	MetricsAtState *state;
+
+	if (PG_ARGISNULL(2) || PG_ARGISNULL(3) || PG_ARGISNULL(4))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("hour, observed hours and min_coverage must not be null")));
+	state = MemoryContextAllocZero(context, sizeof(MetricsAtState));
+	state->sums.hour = TimestampTzGetHour(PG_GETARG_TIMESTAMPTZ(3));
+	state->min_coverage = CheckCoverage(PG_GETARG_FLOAT8(4));
+	/* other states may still use a former set */
+	state->observed = *GetObserved(GetCallCache(fcinfo), PG_GETARG_ARRAYTYPE_P(2), true);
+	return state;
+}
+
+/* metrics_at_add adds a part of a token's series; NULL has no hours. */
+Datum
+defidata_metrics_at_add(PG_FUNCTION_ARGS)
+{
+	MemoryContext context;
+	MetricsAtState *state = PG_ARGISNULL(0) ? NULL : (MetricsAtState *) PG_GETARG_POINTER(0);
+	SeriesReader reader;
+	SeriesEntry entries[SERIES_BATCH];
+	int			count;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("function %u can be called by an aggregate only",
+						fcinfo->flinfo->fn_oid)));
+	if (state == NULL)
+		state = MakeMetricsAtState(fcinfo, context);
+	if (!PG_ARGISNULL(1))
+	{
+		OpenSeries(&reader, PG_GETARG_SERIES_PP(1));
+		while ((count = ReadSeries(&reader, entries, SERIES_BATCH)) > 0)
+			days_add(&state->sums, &state->observed, entries, count);
+	}
+	PG_RETURN_POINTER(state);
+}
+
+/* GetRowDesc gives the row type of metrics_at, looked up once. */
+static TupleDesc
+GetRowDesc(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *site = fcinfo->flinfo;
+	MemoryContext caller;
+	TupleDesc	row;
+
+	if (site->fn_extra == NULL)
+	{
+		if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("function returning record called in context that cannot accept type record")));
+		caller = MemoryContextSwitchTo(site->fn_mcxt);
+		site->fn_extra = BlessTupleDesc(CreateTupleDescCopy(row));
+		MemoryContextSwitchTo(caller);
+	}
+	return site->fn_extra;
+}
+
+/* metrics_at_finish gives the metrics at the hour, where the series may be silent. */
+Datum
+defidata_metrics_at_finish(PG_FUNCTION_ARGS)
+{
+	const MetricsAtState *state;
+	RunningSums room[DAY_SUMS_ROOM];
+	MetricsWalk walk;
+	double		figures[METRICS_AND_LEVELS];
+	Datum		values[1 + METRICS_AND_LEVELS + 2];
+	bool		nulls[1 + METRICS_AND_LEVELS + 2] = {false};
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = (MetricsAtState *) PG_GETARG_POINTER(0);
+	metrics_start_days(&walk, &state->observed, state->min_coverage, &state->sums, room);
+	metrics_move(&walk, state->sums.hour, figures);
+	values[0] = TimestampTzGetDatum(HourGetTimestampTz(state->sums.hour));
+	SetMetrics(figures, METRICS_AND_LEVELS, values, nulls);
+	values[1 + METRICS_AND_LEVELS] = Int64GetDatum(metrics_mentions(&walk, 1));
+	values[2 + METRICS_AND_LEVELS] = Int64GetDatum(metrics_mentions(&walk, WINDOW_DAYS));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowDesc(fcinfo), values, nulls)));
+}

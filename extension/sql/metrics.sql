@@ -1,0 +1,81 @@
+-- metrics.sql: facts → metrics, computed when they are read.
+--
+-- The metrics of a token and hour follow from its facts of the 336 hours behind
+-- it.  In C that is a fraction of a microsecond a row, less than reading a
+-- stored one, and the facts take a thirtieth of the room.  So nothing can be
+-- out of date, and what is incremental and what is rebuilt cannot differ.
+
+-- The query behind defidata.metrics, for weeks f.week that meet a condition and
+-- their hours between two limits.  Plain joins by token and week, so that a
+-- condition on the token reaches the index, parallel workers share the weeks
+-- (what LATERAL aggregates could not), and each shard of a distributed table
+-- answers for its own tokens.
+CREATE FUNCTION defidata.metrics_query(from_hour text, until_hour text, condition text) RETURNS text
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN format($sql$
+        SELECT f.token, m.*
+          FROM (SELECT w.week, array_agg(h.hour) AS hours
+                  FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS week FROM defidata.hours d) w
+                  JOIN defidata.hours h ON h.hour > w.week - interval '336 hours' AND h.hour < w.week + interval '168 hours' AND h.rows > 0
+                 GROUP BY w.week) observed
+          JOIN defidata.mention_series f ON f.week = observed.week
+          LEFT JOIN defidata.mention_series p ON p.token = f.token AND p.week = f.week - interval '168 hours'
+          LEFT JOIN defidata.mention_series pp ON pp.token = f.token AND pp.week = f.week - interval '336 hours'
+         CROSS JOIN LATERAL defidata.metrics_between(ARRAY[pp.series, p.series, f.series], observed.hours, %s, %s,
+                                (SELECT c.value::float8 FROM defidata.setting c WHERE c.name = 'min_coverage')) m
+         WHERE %s
+        $sql$, from_hour, until_hour, condition);
+COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of a week f.week, and which weeks';
+
+CREATE FUNCTION defidata.setup_metrics() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    pair text[];
+BEGIN
+    IF to_regclass('defidata.metrics') IS NULL THEN
+        EXECUTE 'CREATE VIEW defidata.metrics AS ' || defidata.metrics_query('f.week', 'f.week + interval ''168 hours''', 'true');
+    END IF;
+    COMMENT ON VIEW defidata.metrics IS 'the metrics of each token and hour with an accepted row, computed from the facts. Conditions on the token are cheap; for some hours of all tokens call defidata_metrics';
+    FOREACH pair SLICE 1 IN ARRAY ARRAY[
+            ['token', 'the clean symbol'], ['hour', 'start of the hour'],
+            ['mentions', 'tweets that name the token in the hour'],
+            ['sentiment', 'mention-weighted mean over the hour''s rows with a sentiment']] || defidata.metric_columns() LOOP
+        EXECUTE format('COMMENT ON COLUMN defidata.metrics.%I IS %L', split_part(pair[1], ' ', 1), pair[2]);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.setup_metrics() IS 'makes the view metrics';
+
+CREATE FUNCTION @extschema@.defidata_metrics(from_hour timestamptz, until_hour timestamptz, for_token text DEFAULT NULL)
+    RETURNS TABLE (token text, hour timestamptz, mentions bigint, sentiment float8, sma_24h float8, sma_7d float8, sma_14d float8,
+                   sma_24h_prev float8, sma_7d_prev float8, change_24h float8, change_7d float8, trend_24h float8, surge_14d float8,
+                   deviation_14d float8, rsd_24h float8, rsd_7d float8, rsd_14d float8, zscore_14d float8, sentiment_24h float8,
+                   sentiment_7d float8, coverage_14d float8)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+BEGIN
+    PERFORM defidata.setup();
+    IF from_hour IS NULL OR until_hour IS NULL THEN
+        RAISE EXCEPTION 'from_hour and until_hour must not be null' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN QUERY EXECUTE defidata.metrics_query('greatest($1, f.week)', 'least($2, f.week + interval ''168 hours'')',
+        'observed.week > $1 - interval ''168 hours'' AND observed.week < $2 AND f.week > $1 - interval ''168 hours'' AND f.week < $2'
+        || CASE WHEN for_token IS NULL THEN '' ELSE ' AND f.token = $3' END)
+      USING from_hour, until_hour, for_token;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.defidata_metrics(timestamptz, timestamptz, text) IS 'the rows of defidata.metrics from from_hour until until_hour, of one token or (NULL) of all; computes these hours only, where a condition on the view''s hour is met after all have been computed. 22023 where a limit is NULL';
+
+CREATE FUNCTION defidata.observed_hours(from_hour timestamptz, until_hour timestamptz) RETURNS timestamptz[]
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT h.hour FROM defidata.hours h
+                  WHERE h.hour > from_hour - interval '337 hours' AND h.hour < until_hour AND h.rows > 0 ORDER BY h.hour);
+END
+$$;
+COMMENT ON FUNCTION defidata.observed_hours(timestamptz, timestamptz) IS 'the observed hours that the windows of a range of hours can touch, in ascending order';
+
+REVOKE ALL ON FUNCTION defidata.metrics_query(text, text, text), defidata.setup_metrics(), defidata.observed_hours(timestamptz, timestamptz),
+    @extschema@.defidata_metrics(timestamptz, timestamptz, text) FROM PUBLIC;
