@@ -187,8 +187,10 @@ END
 $$;
 COMMENT ON FUNCTION defidata.survey(text, timestamptz, timestamptz, boolean) IS 'rows by hour of a mentions source and of its copy; differs tells whether count or checksum are not the same (always, where there is no checksum). Rows with an unusable hour stand under -infinity';
 
--- Reads rows of a source and merges them into the copy.
-CREATE FUNCTION defidata.copy_statement(source text, condition text) RETURNS text
+-- Reads rows of a source and merges them into the copy.  The hours that are read
+-- again are a literal: what decides about a conflict runs where the rows are,
+-- and parameters do not get there.
+CREATE FUNCTION defidata.copy_statement(source text, condition text, reread timestamptz[]) RETURNS text
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -217,7 +219,7 @@ BEGIN
                 OR r.reason = 'hour' AND excluded.reason IS DISTINCT FROM 'hour')
            -- where two rows of the source share an id, the later hour holds it;
            -- a row moves back only from an hour that is itself read again
-           AND (r.reason IS NOT DISTINCT FROM 'hour' OR r.hour = ANY ($12)
+           AND (r.reason IS NOT DISTINCT FROM 'hour' OR r.hour = ANY (%s)
                 OR excluded.reason IS DISTINCT FROM 'hour' AND excluded.hour >= r.hour)
         $sql$ ELSE $sql$
         INSERT INTO defidata.prices AS r (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
@@ -233,10 +235,10 @@ BEGIN
                IS DISTINCT FROM (excluded.asset, excluded.at, excluded.price, excluded.change_24h, excluded.volume_24h,
                                  excluded.market_cap, excluded.symbol)
                OR r.reason = 'hour' AND excluded.reason IS DISTINCT FROM 'hour'
-        $sql$ END, fetched);
+        $sql$ END, fetched, quote_nullable(reread) || '::timestamptz[]');
 END
 $$;
-COMMENT ON FUNCTION defidata.copy_statement(text, text) IS 'the statement that reads rows of a source, one for each id, and merges them into the copy';
+COMMENT ON FUNCTION defidata.copy_statement(text, text, timestamptz[]) IS 'the statement that reads rows of a source, one for each id, and merges them into the copy; reread: the hours that the import reads again';
 
 -- Copies a part of a batch: the rows whose id has a hash from low to high.
 -- Text that this database cannot hold fails the whole statement, so the part is
@@ -253,15 +255,15 @@ DECLARE
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_part.source);
     IF low IS NOT NULL THEN
-        part := format('%s AND %s >= $13 AND %2$s <= $14', condition, piece.id_hash);
+        part := format('%s AND %s >= $12 AND %2$s <= $13', condition, piece.id_hash);
     END IF;
     BEGIN
         -- the common way: all text is fine
-        EXECUTE defidata.copy_statement(source, part)
+        EXECUTE defidata.copy_statement(source, part, reread)
           USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
                 ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
                 from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
-                source, copied_at, reread, low::bigint, high::bigint;
+                source, copied_at, low::bigint, high::bigint;
         RETURN;
     EXCEPTION
         WHEN character_not_in_repertoire OR untranslatable_character THEN
@@ -270,13 +272,13 @@ BEGIN
     low := COALESCE(low, -9223372036854775808);
     high := COALESCE(high, 9223372036854775807);
     FOR poison IN EXECUTE format('SELECT CASE WHEN COALESCE(isfinite($3[1]), true) THEN %s ELSE ''-infinity'' END AS hour, s.rows, sum(s.rows) OVER () AS total'
-                                 ' FROM (SELECT %s AS bucket, count(*) AS rows FROM %s r WHERE %s AND %s >= $13 AND %5$s <= $14 GROUP BY 1) s',
+                                 ' FROM (SELECT %s AS bucket, count(*) AS rows FROM %s r WHERE %s AND %s >= $12 AND %5$s <= $13 GROUP BY 1) s',
                                  piece.bucket_hour, piece.bucket, piece.relation, condition, piece.id_hash)
                      USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
                            ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
                            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC',
                            ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
-                           source, copied_at, reread, low::bigint, high::bigint LOOP
+                           source, copied_at, low::bigint, high::bigint LOOP
         EXIT WHEN poison.total > 1 AND low < high;
         PERFORM defidata.count_uncopied(source, poison.hour, 'encoding', poison.rows);
     END LOOP;
@@ -348,6 +350,7 @@ DECLARE
     copied_at constant timestamptz := clock_timestamp();
     unusable  constant boolean := batch.hours = ARRAY['-infinity'::timestamptz];
     counts    jsonb;
+    due       timestamptz[];
     short     record;
 BEGIN
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
@@ -377,17 +380,19 @@ BEGIN
       INTO counts
       FROM defidata.raw_mentions r
      WHERE r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END;
-    FOR short IN SELECT w.hour, count(r.id) AS rows
-                   FROM (SELECT * FROM unnest(batch.hours, batch.remote_rows)
-                         UNION ALL
-                         -- an hour that a row has left may hold it at the source all the same
-                         SELECT DISTINCT m.former_hour, -1 FROM defidata.raw_mentions m
-                          WHERE NOT unusable AND m.source = batch.source AND m.hour = ANY (batch.hours) AND m.fetched_at = copied_at
-                            AND m.former_hour <> ALL (batch.hours || '-infinity'::timestamptz)) w (hour, rows)
-                   LEFT JOIN defidata.raw_mentions r
-                          ON r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = w.hour END
-                         AND (unusable OR r.reason IS DISTINCT FROM 'hour')
-                  GROUP BY w.hour, w.rows HAVING count(r.id) <> w.rows LOOP
+    -- an hour that a row has left may hold it at the source all the same
+    due := batch.hours || CASE WHEN NOT unusable THEN
+        ARRAY(SELECT DISTINCT m.former_hour FROM defidata.raw_mentions m
+               WHERE m.source = batch.source AND m.hour = ANY (batch.hours) AND m.fetched_at = copied_at
+                 AND m.former_hour <> ALL (batch.hours || '-infinity'::timestamptz)) END;
+    FOR short IN SELECT w.hour, COALESCE(here.rows, 0) AS rows
+                   FROM unnest(due, batch.remote_rows) w (hour, remote_rows)
+                   LEFT JOIN (SELECT CASE WHEN unusable THEN '-infinity' ELSE r.hour END AS hour, count(*) AS rows
+                                FROM defidata.raw_mentions r
+                               WHERE r.source = batch.source
+                                 AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (due) AND r.reason IS DISTINCT FROM 'hour' END
+                               GROUP BY 1) here ON here.hour = w.hour
+                  WHERE COALESCE(here.rows, 0) IS DISTINCT FROM w.remote_rows LOOP
         PERFORM defidata.audit_hour(batch.source, short.hour, short.rows, condition, CASE WHEN unusable THEN batch.from_at ELSE short.hour END,
                                     CASE WHEN unusable THEN batch.until_at ELSE short.hour + interval '1 hour' END);
     END LOOP;
@@ -565,7 +570,7 @@ REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), def
     defidata.instant_of(timestamp), defidata.instant_of(timestamptz), defidata.hour_of(timestamptz),
     defidata.epoch_of(timestamptz), defidata.add_counts(jsonb, jsonb), defidata.source_sql(text),
     defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean),
-    defidata.copy_statement(text, text),
+    defidata.copy_statement(text, text, timestamptz[]),
     defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric),
     defidata.count_uncopied(text, timestamptz, text, bigint),
     defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),

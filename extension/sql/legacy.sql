@@ -137,9 +137,9 @@ BEGIN
         SELECT 'legacy', min(s.hour), max(s.hour) + interval '1 hour', array_agg(s.hour), array_agg(s.remote_rows),
                array_agg(s.hour) FILTER (WHERE s.local_rows > 0)
           FROM defidata.survey('legacy', '2006-01-01 00:00:00+00', until, false) s
-         WHERE s.differs AND s.remote_rows > 0
-           AND NOT EXISTS (SELECT FROM defidata.raw_mentions r
-                            WHERE r.hour = s.hour AND r.source <> 'legacy' AND r.reason IS DISTINCT FROM 'hour')
+          LEFT JOIN (SELECT DISTINCT r.hour FROM defidata.raw_mentions r
+                      WHERE r.source <> 'legacy' AND r.reason IS DISTINCT FROM 'hour') d ON d.hour = s.hour
+         WHERE s.differs AND s.remote_rows > 0 AND d.hour IS NULL
         HAVING count(*) > 0 LOOP
         rows := defidata.import_batch(batch) ->> 'inserted';
     END LOOP;

@@ -169,13 +169,23 @@ BEGIN
     SELECT p.latest_hour INTO latest FROM defidata.publication p;
     start := defidata.hour_of(latest - span) + interval '1 hour';
     RETURN QUERY
-    SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment, q.price
-      FROM generate_series(start, latest, interval '1 hour') c (hour)
+    -- an hour without a quote has the last one before it, unless that is too old
+    WITH quote AS MATERIALIZED (
+        SELECT DISTINCT ON (1) date_bin('1 hour', p.at - interval '1 microsecond', '2001-01-01 00:00:00+00') AS hour, p.at, p.price
+          FROM defidata.token_asset a
+          JOIN defidata.prices p ON p.token = a.token AND p.source = a.source AND p.asset = a.asset
+         WHERE a.token = subject AND p.reason IS NULL AND p.at > start - max_age AND p.at <= latest + interval '1 hour'
+         ORDER BY 1, p.at DESC, p.id DESC)
+    SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment,
+           CASE WHEN c.at > c.hour + interval '1 hour' - max_age THEN c.price END
+      FROM (SELECT d.hour, d.at, first_value(d.price) OVER (PARTITION BY d.at ORDER BY d.hour) AS price
+              FROM (SELECT t.hour, q.price, max(q.at) OVER (ORDER BY t.hour) AS at
+                      FROM (SELECT generate_series(start, latest, interval '1 hour') AS hour UNION SELECT b.hour FROM quote b) t
+                      LEFT JOIN quote q ON q.hour = t.hour) d) c
       LEFT JOIN defidata.hours h ON h.hour = c.hour
       LEFT JOIN (SELECT e.* FROM defidata.mention_series s, LATERAL defidata.entries(s.series) e
                   WHERE s.token = subject AND s.week >= defidata.week_of(start) AND s.week <= latest) e ON e.hour = c.hour
-      LEFT JOIN defidata.token_asset a ON a.token = subject
-      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, c.hour + interval '1 hour', max_age) q ON true
+     WHERE c.hour >= start
      ORDER BY c.hour;
 END
 $$;

@@ -16,32 +16,24 @@ DECLARE
     hour_end constant timestamptz := hour + interval '1 hour';
     max_age  constant interval := defidata.setting_value('price_max_age');
 BEGIN
+    WITH quoted AS MATERIALIZED (
+        SELECT p.token, p.source, p.asset
+          FROM defidata.prices p
+         WHERE p.reason IS NULL AND p.at <= hour_end AND p.at > hour_end - interval '7 days'
+         GROUP BY p.token, p.source, p.asset)
     DELETE FROM defidata.token_asset a
-     WHERE NOT EXISTS (SELECT FROM defidata.prices p
-                        WHERE p.token = a.token AND p.source = a.source AND p.asset = a.asset AND p.reason IS NULL
-                          AND p.at <= hour_end AND p.at > hour_end - interval '7 days');
+     WHERE NOT EXISTS (SELECT FROM quoted q WHERE q.token = a.token AND q.source = a.source AND q.asset = a.asset);
     INSERT INTO defidata.token_asset (token, source, asset, chosen_at)
     SELECT DISTINCT ON (q.token) q.token, q.source, q.asset, hour
       FROM (SELECT DISTINCT ON (p.token, p.source, p.asset) p.token, p.source, p.asset, p.market_cap
               FROM defidata.prices p
              WHERE p.reason IS NULL AND p.at <= hour_end AND p.at > hour_end - max_age
-               AND NOT EXISTS (SELECT FROM defidata.token_asset a WHERE a.token = p.token)
+               AND p.token NOT IN (SELECT a.token FROM defidata.token_asset a)
              ORDER BY p.token, p.source, p.asset, p.at DESC, p.id DESC) q
      ORDER BY q.token, q.market_cap DESC NULLS LAST, q.source, q.asset;
 END
 $$;
 COMMENT ON FUNCTION defidata.choose_assets(timestamptz) IS 'chooses an asset for each token that has quotes and none yet, as of the hour''s end';
-
-CREATE FUNCTION defidata.newest_quote(token text, source text, asset text, at timestamptz, max_age interval,
-                                      OUT quoted_at timestamptz, OUT price float8, OUT change_24h float8, OUT market_cap float8)
-    STABLE LANGUAGE sql
-AS $$
-    SELECT p.at, p.price, p.change_24h, p.market_cap
-      FROM defidata.prices p
-     WHERE p.token = $1 AND p.source = $2 AND p.asset = $3 AND p.reason IS NULL AND p.at <= $4 AND p.at > $4 - $5
-     ORDER BY p.token DESC, p.at DESC, p.id DESC LIMIT 1
-$$;
-COMMENT ON FUNCTION defidata.newest_quote(text, text, text, timestamptz, interval) IS 'the newest quote of an asset at a moment, not older than max_age';
 
 -- A ratio that float8 cannot hold must not stop the publish.
 CREATE FUNCTION defidata.price_change(former float8, price float8) RETURNS float8
@@ -59,26 +51,40 @@ DECLARE
     max_age  constant interval := defidata.setting_value('price_max_age');
 BEGIN
     RETURN QUERY
-    SELECT a.token, q.price,
-           CASE WHEN h1.quoted_at < q.quoted_at THEN defidata.price_change(h1.price, q.price) END,
-           COALESCE(CASE WHEN h24.quoted_at < q.quoted_at THEN defidata.price_change(h24.price, q.price) END, q.change_24h),
-           CASE WHEN h168.quoted_at < q.quoted_at THEN defidata.price_change(h168.price, q.price) END,
-           v.volatility, q.market_cap, q.quoted_at
-      FROM defidata.token_asset a
-      JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end, max_age) q ON q.price IS NOT NULL
-      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end - interval '1 hour', max_age) h1 ON true
-      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end - interval '24 hours', max_age) h24 ON true
-      LEFT JOIN LATERAL defidata.newest_quote(a.token, a.source, a.asset, hour_end - interval '168 hours', max_age) h168 ON true
+    -- every quote is read once: a statement for each token would cost a round
+    -- trip to each shard of a distributed table
+    WITH quote AS MATERIALIZED (
+        SELECT p.token, p.at, p.id, p.price, p.change_24h, p.market_cap
+          FROM defidata.token_asset a
+          JOIN defidata.prices p ON p.token = a.token AND p.source = a.source AND p.asset = a.asset
+         WHERE p.reason IS NULL AND p.at <= hour_end AND p.at > hour_end - interval '168 hours' - max_age),
+    newest AS (
+        SELECT DISTINCT ON (q.token, e.age) q.token, e.age, q.at, q.price, q.change_24h, q.market_cap
+          FROM (SELECT n AS age, hour_end - make_interval(hours => n) AS at FROM unnest('{0,1,24,168}'::integer[]) n) e
+          JOIN quote q ON q.at <= e.at AND q.at > e.at - max_age
+         ORDER BY q.token, e.age, q.at DESC, q.id DESC),
+    hourly AS (
+        SELECT DISTINCT ON (q.token, defidata.hour_of(q.at)) q.token, defidata.hour_of(q.at) AS hour, q.price
+          FROM quote q
+         WHERE q.at < hour_end AND q.at >= hour_end - interval '168 hours'
+         ORDER BY q.token, defidata.hour_of(q.at), q.at DESC, q.id DESC)
+    SELECT q.token, q.price,
+           CASE WHEN h1.at < q.at THEN defidata.price_change(h1.price, q.price) END,
+           COALESCE(CASE WHEN h24.at < q.at THEN defidata.price_change(h24.price, q.price) END, q.change_24h),
+           CASE WHEN h168.at < q.at THEN defidata.price_change(h168.price, q.price) END,
+           v.volatility, q.market_cap, q.at
+      FROM newest q
+      LEFT JOIN newest h1 ON h1.token = q.token AND h1.age = 1
+      LEFT JOIN newest h24 ON h24.token = q.token AND h24.age = 24
+      LEFT JOIN newest h168 ON h168.token = q.token AND h168.age = 168
       -- 8760 hours make a year
-      LEFT JOIN LATERAL (SELECT CASE WHEN count(*) >= 24 THEN stddev_samp(ln(s.price) - ln(s.former)) * sqrt(8760) END AS volatility
-                           FROM (SELECT l.price, l.hour, lag(l.price) OVER w AS former, lag(l.hour) OVER w AS former_hour
-                                   FROM (SELECT DISTINCT ON (defidata.hour_of(p.at)) defidata.hour_of(p.at) AS hour, p.price
-                                           FROM defidata.prices p
-                                          WHERE p.token = a.token AND p.source = a.source AND p.asset = a.asset AND p.reason IS NULL
-                                            AND p.at < hour_end AND p.at >= hour_end - interval '168 hours'
-                                          ORDER BY defidata.hour_of(p.at), p.at DESC, p.id DESC) l
-                                 WINDOW w AS (ORDER BY l.hour)) s
-                          WHERE s.hour = s.former_hour + interval '1 hour') v ON true;
+      LEFT JOIN (SELECT s.token, CASE WHEN count(*) >= 24 THEN stddev_samp(ln(s.price) - ln(s.former)) * sqrt(8760) END AS volatility
+                   FROM (SELECT l.token, l.price, l.hour, lag(l.price) OVER w AS former, lag(l.hour) OVER w AS former_hour
+                           FROM hourly l
+                         WINDOW w AS (PARTITION BY l.token ORDER BY l.hour)) s
+                  WHERE s.hour = s.former_hour + interval '1 hour'
+                  GROUP BY s.token) v ON v.token = q.token
+     WHERE q.age = 0;
 END
 $$;
 COMMENT ON FUNCTION defidata.price_stats(timestamptz) IS 'price figures of every token that has quotes, as of the hour''s end';
@@ -155,5 +161,5 @@ $$;
 COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS 'an ISO 8601 time, UTC where it names no zone; otherwise where it is NULL or none';
 
 REVOKE ALL ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz), defidata.choose_assets(timestamptz),
-    defidata.newest_quote(text, text, text, timestamptz, interval), defidata.price_change(float8, float8), defidata.price_stats(timestamptz),
+    defidata.price_change(float8, float8), defidata.price_stats(timestamptz),
     defidata.document_quotes(jsonb), @extschema@.defidata_load_prices(jsonb), defidata.parse_instant(text, timestamptz) FROM PUBLIC;

@@ -101,7 +101,7 @@ BEGIN
     PERFORM defidata.check_setting(COALESCE(defidata_set.name, ''), defidata_set.value);
     former := defidata.setting_value(defidata_set.name);
     UPDATE defidata.setting s SET value = defidata_set.value WHERE s.name = defidata_set.name;
-    IF former IS DISTINCT FROM defidata_set.value AND EXISTS (SELECT FROM defidata.raw_mentions) THEN
+    IF former IS DISTINCT FROM defidata_set.value AND EXISTS (SELECT 1 FROM defidata.raw_mentions) THEN
         IF defidata_set.name IN ('match', 'fold_case', 'symbol_pattern', 'use_builtin_list') THEN
             RAISE NOTICE 'rows copied so far keep their token until defidata_reclean() is called';
         END IF;

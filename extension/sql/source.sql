@@ -195,8 +195,9 @@ CREATE FUNCTION defidata.attach(name text, kind text, relation regclass, columns
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    server oid;
-    former text;
+    server    oid;
+    former    text;
+    watermark timestamptz;
 BEGIN
     PERFORM defidata.setup();
     IF name IS NULL OR name = '' OR octet_length(name) > 127 THEN
@@ -227,16 +228,17 @@ BEGIN
         PERFORM defidata.setup_server(server);
     END IF;
     PERFORM defidata.check_shape(relation, kind, columns);
+    -- the rows that a source of this name has left
+    watermark := CASE kind WHEN 'mentions' THEN (SELECT max(r.hour) FROM defidata.raw_mentions r
+                                                  WHERE r.source = name AND r.reason IS DISTINCT FROM 'hour')
+                           ELSE (SELECT max(p.at) FROM defidata.prices p
+                                  WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END;
     INSERT INTO defidata.source AS s (name, kind, relation, columns, watermark)
-    VALUES (name, kind, relation, columns,
-            CASE kind WHEN 'mentions' THEN (SELECT max(r.hour) FROM defidata.raw_mentions r
-                                             WHERE r.source = name AND r.reason IS DISTINCT FROM 'hour')
-                      ELSE (SELECT max(p.at) FROM defidata.prices p
-                             WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END)
+    VALUES (name, kind, relation, columns, watermark)
     ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE
        SET relation = excluded.relation, columns = excluded.columns, attached_at = now();
     -- the same rows by another way would count twice
-    IF kind = 'mentions' AND name <> 'legacy' AND NOT EXISTS (SELECT FROM defidata.raw_mentions r WHERE r.source = name) THEN
+    IF kind = 'mentions' AND name <> 'legacy' AND NOT EXISTS (SELECT 1 FROM defidata.raw_mentions r WHERE r.source = name) THEN
         SELECT r.source INTO former FROM defidata.raw_mentions r WHERE r.source <> 'legacy' LIMIT 1;
         IF FOUND THEN
             RAISE NOTICE 'mentions of source "%" will add up with those of source "%"', name, former

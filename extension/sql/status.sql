@@ -8,10 +8,13 @@ AS $$
 BEGIN
     IF to_regclass('defidata.raw_mentions') IS NOT NULL THEN
         RETURN QUERY
-        SELECT r.symbol COLLATE "default", r.reason, count(*), sum(r.mentions) FILTER (WHERE r.mentions BETWEEN 0 AND 1e9), min(r.hour), max(r.hour)
-          FROM (SELECT m.symbol, m.reason, m.mentions, m.hour FROM defidata.raw_mentions m WHERE m.reason IS NOT NULL
+        SELECT r.symbol COLLATE "default", r.reason, sum(r.rows)::bigint, sum(r.mentions), min(r.first_seen), max(r.last_seen)
+          FROM (SELECT m.symbol, m.reason, count(*) AS rows, sum(m.mentions) FILTER (WHERE m.mentions BETWEEN 0 AND 1e9) AS mentions,
+                       min(m.hour) AS first_seen, max(m.hour) AS last_seen
+                  FROM defidata.raw_mentions m WHERE m.reason IS NOT NULL GROUP BY m.symbol, m.reason
                 UNION ALL
-                SELECT p.symbol, p.reason, NULL, defidata.hour_of(p.at) FROM defidata.prices p WHERE p.reason IS NOT NULL) r
+                SELECT p.symbol, p.reason, count(*), NULL, min(defidata.hour_of(p.at)), max(defidata.hour_of(p.at))
+                  FROM defidata.prices p WHERE p.reason IS NOT NULL GROUP BY p.symbol, p.reason) r
          GROUP BY r.symbol, r.reason;
     END IF;
 END
