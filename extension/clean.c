@@ -96,17 +96,18 @@ typedef struct Settings
 } Settings;
 
 /*
- * What the pattern said of a text not long ago.  A regex match costs more than
- * all the rest, and dirty symbols come back hour after hour.
+ * What became of a text not long ago: dirty symbols come back hour after hour,
+ * and to compare one costs less than to look it up, let alone to match it.
  */
 typedef struct Remembered
 {
+	Verdict		verdict;
 	uint8		length;			/* 0: an empty slot */
-	bool		accepted;
-	char		text[30];
+	char		text[23];
 } Remembered;
 
-#define REMEMBERED_SLOTS 1024
+/* for the symbols of an hour and more: 1.5 MB in a session that cleans */
+#define REMEMBERED_SLOTS 32768
 
 /* Everything that cleaning needs, in a memory context of its own. */
 typedef struct Rules
@@ -536,28 +537,6 @@ RunPattern(Rules *rules, const char *text, int length)
 	return result == REG_OKAY;
 }
 
-/* MatchesPattern remembers the engine's answers to short texts. */
-static bool
-MatchesPattern(Rules *rules, const char *text, int length)
-{
-	Remembered *slot;
-	bool		accepted;
-
-	if (length > (int) sizeof(slot->text))
-		return RunPattern(rules, text, length);
-
-	slot = &rules->remembered[hash_bytes((const unsigned char *) text, length)
-							  % REMEMBERED_SLOTS];
-	if (slot->length == length && memcmp(slot->text, text, length) == 0)
-		return slot->accepted;
-
-	accepted = RunPattern(rules, text, length);
-	slot->length = length;
-	slot->accepted = accepted;
-	memcpy(slot->text, text, length);
-	return accepted;
-}
-
 /* Judge applies the rules to a stripped text. */
 static Verdict
 Judge(Rules *rules, const char *text, int length)
@@ -575,9 +554,34 @@ Judge(Rules *rules, const char *text, int length)
 		verdict.token = listed->text;
 		verdict.length = listed->length;
 	}
-	else if (MatchesPattern(rules, text, length))
+	else if (RunPattern(rules, text, length))
 		verdict.rule = RULE_PATTERN;
 	return verdict;
+}
+
+/* JudgeAgain remembers the verdicts on short texts. */
+static Verdict
+JudgeAgain(Rules *rules, const char *text, int length)
+{
+	Remembered *slot;
+
+	if (length == 0 || length > (int) sizeof(slot->text))
+		return Judge(rules, text, length);
+
+	slot = &rules->remembered[hash_bytes((const unsigned char *) text, length)
+							  % REMEMBERED_SLOTS];
+	if (slot->length != length || memcmp(slot->text, text, length) != 0)
+	{
+		Verdict		verdict = Judge(rules, text, length);
+
+		/* a listed token stays where the list has it, any other is the text */
+		slot->length = length;
+		memcpy(slot->text, text, length);
+		slot->verdict = verdict;
+		if (verdict.token == text)
+			slot->verdict.token = slot->text;
+	}
+	return slot->verdict;
 }
 
 /* Clean strips a raw symbol and applies the rules. */
@@ -595,7 +599,7 @@ Clean(Datum raw)
 	symbol = VARDATA_ANY(value);
 	length = VARSIZE_ANY_EXHDR(value);
 	Strip(&symbol, &length);
-	return Judge(GetRules(), symbol, length);
+	return JudgeAgain(GetRules(), symbol, length);
 }
 
 /* Token makes the token of a verdict, or NULL if there is none. */

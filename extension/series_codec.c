@@ -282,6 +282,58 @@ read_entry(SeriesReader *reader, SeriesEntry *entry)
 }
 
 /*
+ * Reads an entry as nearly all are: a sentiment of all mentions or of none,
+ * numbers of few bytes, and enough bytes after it to load words without a look
+ * at the end.  Returns false, having read nothing, for any other
+ * entry: that is read_entry's, which also tells what is wrong.
+ */
+static inline bool
+read_short_entry(SeriesReader *reader, SeriesEntry *entry)
+{
+	const uint8_t *at = reader->at;
+	uint64_t	word;
+	uint64_t	stops;
+	uint64_t	zigzag;
+	unsigned	length;
+	unsigned	kind = at[0] & 3;
+	int32_t		gap = at[0] >> 2;
+	uint32_t	mentions = at[1];
+
+	if (at[0] >= 0x80 || (kind != NO_SENTIMENT && kind != FULL_SENTIMENT) ||
+		gap >= reader->last - reader->hour)
+		return false;
+	at += 2;
+	if (mentions >= 0x80)
+	{
+		if (*at - 1U >= 0x7f)
+			return false;
+		mentions = (mentions & 0x7f) | (uint32_t) *at++ << 7;
+	}
+
+	entry->sentiment_sum = 0;
+	entry->sentiment_weight = 0;
+	if (kind == FULL_SENTIMENT)
+	{
+		word = load_word(at, sizeof(word));
+		stops = ~word & UINT64_C(0x8080808080808080);
+		if (stops == 0 || mentions == 0)
+			return false;
+		length = (unsigned) __builtin_ctzll(stops) / 8 + 1;
+		if (length > 1 && at[length - 1] == 0)
+			return false;
+		at += length;
+		/* of 56 bits at most, within the limit for any weight */
+		zigzag = fold_word(word & (stops ^ (stops - 1)));
+		entry->sentiment_sum = (int64_t) (zigzag >> 1) ^ -(int64_t) (zigzag & 1);
+		entry->sentiment_weight = mentions;
+	}
+	entry->mentions = mentions;
+	entry->hour = reader->hour += 1 + gap;
+	reader->at = at;
+	return true;
+}
+
+/*
  * Reads up to max entries and returns their number; zero at the end and at an
  * error, which the reader's status tells apart.
  */
@@ -295,7 +347,8 @@ series_read(SeriesReader *reader, SeriesEntry *entries, int max)
 		return 0;
 	while (n < max && local.remaining > 0)
 	{
-		if (!read_entry(&local, &entries[n]))
+		if ((local.end - local.at < SERIES_ENTRY_SIZE || !read_short_entry(&local, &entries[n])) &&
+			!read_entry(&local, &entries[n]))
 			break;
 		local.remaining--;
 		n++;

@@ -187,10 +187,10 @@ END
 $$;
 COMMENT ON FUNCTION defidata.survey(text, timestamptz, timestamptz, boolean) IS 'rows by hour of a mentions source and of its copy; differs tells whether count or checksum are not the same (always, where there is no checksum). Rows with an unusable hour stand under -infinity';
 
--- Reads rows of a source and merges them into the copy.  The hours that are read
--- again are a literal: what decides about a conflict runs where the rows are,
--- and parameters do not get there.
-CREATE FUNCTION defidata.copy_statement(source text, condition text, reread timestamptz[]) RETURNS text
+-- Reads rows of a source and merges them into the copy, or only adds them.  The
+-- hours that are read again are a literal: what decides about a conflict runs
+-- where the rows are, and parameters do not get there.
+CREATE FUNCTION defidata.copy_statement(source text, condition text, merge boolean, reread timestamptz[]) RETURNS text
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -200,7 +200,8 @@ BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_statement.source);
     -- of rows with one id always the same is taken, whatever their order and
     -- whatever the copy holds
-    fetched := format('SELECT DISTINCT ON (%1$s COLLATE "C") %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s',
+    fetched := format(CASE WHEN merge THEN 'SELECT DISTINCT ON (%1$s COLLATE "C") %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s'
+                           ELSE 'SELECT %2$s FROM %3$s r WHERE %4$s AND %5$s' END,
                       piece.id, piece.columns, piece.relation, piece.id_usable, condition,
                       CASE piece.kind WHEN 'mentions' THEN 'hour DESC NULLS LAST, symbol, mentions, sentiment'
                                       ELSE 'at DESC NULLS LAST, symbol, price' END);
@@ -210,6 +211,7 @@ BEGIN
                CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, q.reason, $11
           FROM (SELECT f.*, defidata.reject_reason(f.hour, f.symbol, f.mentions, f.sentiment, $11) AS reason
                   FROM (%s) f OFFSET 0) q
+        $sql$ || CASE WHEN merge THEN $sql$
         ON CONFLICT (source, id) DO UPDATE
            SET hour = excluded.hour, symbol = excluded.symbol, mentions = excluded.mentions, sentiment = excluded.sentiment,
                token = excluded.token, reason = excluded.reason, fetched_at = excluded.fetched_at,
@@ -221,7 +223,7 @@ BEGIN
            -- a row moves back only from an hour that is itself read again
            AND (r.reason IS NOT DISTINCT FROM 'hour' OR r.hour = ANY (%s)
                 OR excluded.reason IS DISTINCT FROM 'hour' AND excluded.hour >= r.hour)
-        $sql$ ELSE $sql$
+        $sql$ ELSE '' END ELSE $sql$
         INSERT INTO defidata.prices AS r (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
         SELECT $10, q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, COALESCE(q.asset, q.symbol, ''),
                q.at, q.price, defidata.finite(q.change_24h) / 100, defidata.finite(q.volume_24h), defidata.finite(q.market_cap), $11, q.symbol, q.reason
@@ -238,12 +240,15 @@ BEGIN
         $sql$ END, fetched, quote_nullable(reread) || '::timestamptz[]');
 END
 $$;
-COMMENT ON FUNCTION defidata.copy_statement(text, text, timestamptz[]) IS 'the statement that reads rows of a source, one for each id, and merges them into the copy; reread: the hours that the import reads again';
+COMMENT ON FUNCTION defidata.copy_statement(text, text, boolean, timestamptz[]) IS 'the statement that reads rows of a source, one for each id, and merges them into the copy; without merge (mentions only) it fails where an id is there already or comes twice. reread: the hours that the import reads again';
 
 -- Copies a part of a batch: the rows whose id has a hash from low to high.
--- Text that this database cannot hold fails the whole statement, so the part is
--- halved until the row that carries it stands alone; it is counted, and its
--- neighbours arrive.
+--
+-- Hours of which the copy has nothing are added at half the cost of a merge,
+-- which does it where that fails, as an id is there already or comes twice.
+-- Text that this database cannot hold fails a statement too; the part is halved
+-- until the row that carries it stands alone; it is counted, and its neighbours
+-- arrive.
 CREATE FUNCTION defidata.copy_part(source text, condition text, from_at timestamptz, until_at timestamptz, hours timestamptz[],
                                    reread timestamptz[], copied_at timestamptz, low numeric, high numeric) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
@@ -251,24 +256,32 @@ AS $$
 DECLARE
     piece  record;
     part   text := condition;
+    merge  boolean := low IS NOT NULL OR hours IS NULL OR NOT isfinite(hours[1]) OR COALESCE(hours && reread, false);
     poison record;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_part.source);
     IF low IS NOT NULL THEN
         part := format('%s AND %s >= $12 AND %2$s <= $13', condition, piece.id_hash);
     END IF;
-    BEGIN
-        -- the common way: all text is fine
-        EXECUTE defidata.copy_statement(source, part, reread)
-          USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
-                ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
-                from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
-                source, copied_at, low::bigint, high::bigint;
-        RETURN;
-    EXCEPTION
-        WHEN character_not_in_repertoire OR untranslatable_character THEN
-            NULL;
-    END;
+    LOOP
+        BEGIN
+            -- the common way: all text is fine
+            EXECUTE defidata.copy_statement(source, part, merge, reread)
+              USING from_at, until_at, hours, defidata.epoch_of(from_at), defidata.epoch_of(until_at),
+                    ARRAY(SELECT defidata.epoch_of(h) / 3600 FROM unnest(hours) h),
+                    from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY(SELECT h AT TIME ZONE 'UTC' FROM unnest(hours) h),
+                    source, copied_at, low::bigint, high::bigint;
+            RETURN;
+        EXCEPTION
+            WHEN character_not_in_repertoire OR untranslatable_character THEN
+                EXIT;
+            WHEN unique_violation THEN
+                IF merge THEN
+                    RAISE;
+                END IF;
+                merge := true;
+        END;
+    END LOOP;
     low := COALESCE(low, -9223372036854775808);
     high := COALESCE(high, 9223372036854775807);
     FOR poison IN EXECUTE format('SELECT CASE WHEN COALESCE(isfinite($3[1]), true) THEN %s ELSE ''-infinity'' END AS hour, s.rows, sum(s.rows) OVER () AS total'
@@ -349,8 +362,7 @@ DECLARE
     condition text;
     copied_at constant timestamptz := clock_timestamp();
     unusable  constant boolean := batch.hours = ARRAY['-infinity'::timestamptz];
-    counts    jsonb;
-    due       timestamptz[];
+    census    record;
     short     record;
 BEGIN
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
@@ -366,40 +378,41 @@ BEGIN
      WHERE r.source = 'legacy' AND r.hour = ANY (batch.hours)
        AND (SELECT count(*) FROM defidata.source s WHERE s.name = 'legacy') = 0;
 
+    -- one look at what the copy now has of these hours serves all that follows
+    SELECT array_agg(c.hour) AS hours, array_agg(c.usable) AS usable, array_agg(c.former) AS former, array_agg(c.rows) AS rows,
+           sum(c.inserted) AS inserted, sum(c.fetched - c.inserted) AS updated, sum(c.rejected) AS rejected,
+           array_agg(c.hour) FILTER (WHERE c.fetched > 0 AND c.usable) || array_agg(c.former) AS touched INTO census
+      FROM (SELECT r.hour, r.reason IS DISTINCT FROM 'hour' AS usable, CASE WHEN r.fetched_at = copied_at THEN r.former_hour END AS former,
+                   count(*) AS rows, count(*) FILTER (WHERE r.fetched_at = copied_at) AS fetched,
+                   count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NULL) AS inserted,
+                   count(*) FILTER (WHERE r.fetched_at = copied_at AND r.reason IS NOT NULL) AS rejected
+              FROM defidata.raw_mentions r
+             WHERE r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END
+             GROUP BY 1, 2, 3) c;
     INSERT INTO defidata.hours AS h (hour)
-    SELECT DISTINCT touched.hour
-      FROM defidata.raw_mentions r, LATERAL (VALUES (r.hour, r.reason), (r.former_hour, NULL)) touched (hour, reason)
-     WHERE r.source = batch.source AND r.fetched_at = copied_at
-       AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END
-       AND touched.reason IS DISTINCT FROM 'hour' AND touched.hour BETWEEN '2006-01-01 00:00:00+00' AND copied_at
+    SELECT DISTINCT t FROM unnest(census.touched) t WHERE t BETWEEN '2006-01-01 00:00:00+00' AND copied_at
     ON CONFLICT (hour) DO UPDATE SET summed = false;
-
-    SELECT jsonb_build_object('inserted', count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NULL),
-                              'updated', count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NOT NULL),
-                              'rejected', count(*) FILTER (WHERE r.fetched_at = copied_at AND r.reason IS NOT NULL))
-      INTO counts
-      FROM defidata.raw_mentions r
-     WHERE r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END;
-    -- an hour that a row has left may hold it at the source all the same
-    due := batch.hours || CASE WHEN NOT unusable THEN
-        ARRAY(SELECT DISTINCT m.former_hour FROM defidata.raw_mentions m
-               WHERE m.source = batch.source AND m.hour = ANY (batch.hours) AND m.fetched_at = copied_at
-                 AND m.former_hour <> ALL (batch.hours || '-infinity'::timestamptz)) END;
-    FOR short IN SELECT w.hour, COALESCE(here.rows, 0) AS rows
-                   FROM unnest(due, batch.remote_rows) w (hour, remote_rows)
-                   LEFT JOIN (SELECT CASE WHEN unusable THEN '-infinity' ELSE r.hour END AS hour, count(*) AS rows
-                                FROM defidata.raw_mentions r
-                               WHERE r.source = batch.source
-                                 AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (due) AND r.reason IS DISTINCT FROM 'hour' END
-                               GROUP BY 1) here ON here.hour = w.hour
-                  WHERE COALESCE(here.rows, 0) IS DISTINCT FROM w.remote_rows LOOP
-        PERFORM defidata.audit_hour(batch.source, short.hour, short.rows, condition, CASE WHEN unusable THEN batch.from_at ELSE short.hour END,
-                                    CASE WHEN unusable THEN batch.until_at ELSE short.hour + interval '1 hour' END);
+    FOR short IN SELECT w.hour, COALESCE(here.rows, 0)::bigint AS rows
+                   FROM unnest(batch.hours, batch.remote_rows) w (hour, remote_rows)
+                   LEFT JOIN (SELECT CASE WHEN unusable THEN '-infinity' ELSE c.hour END AS hour, sum(c.rows) AS rows
+                                FROM unnest(census.hours, census.usable, census.rows) c (hour, usable, rows)
+                               WHERE c.usable <> unusable GROUP BY 1) here ON here.hour = w.hour
+                  WHERE COALESCE(here.rows, 0) <> w.remote_rows
+                 UNION ALL
+                 -- an hour that a row has left may hold it at the source all the same
+                 SELECT DISTINCT f, NULL::bigint FROM unnest(census.former) f
+                  WHERE NOT unusable AND f <> ALL (batch.hours || '-infinity'::timestamptz) LOOP
+        PERFORM defidata.audit_hour(batch.source, short.hour, COALESCE(short.rows, (
+                SELECT count(*) FROM defidata.raw_mentions r
+                 WHERE r.source = batch.source AND r.hour = short.hour AND r.reason IS DISTINCT FROM 'hour')), condition,
+            CASE WHEN unusable THEN batch.from_at ELSE short.hour END,
+            CASE WHEN unusable THEN batch.until_at ELSE short.hour + interval '1 hour' END);
     END LOOP;
     UPDATE defidata.source s SET watermark = greatest(s.watermark, newest.hour)
       FROM (SELECT max(h) AS hour FROM unnest(batch.hours) h WHERE isfinite(h)) newest
      WHERE s.name = batch.source AND newest.hour > COALESCE(s.watermark, '-infinity');
-    RETURN counts || jsonb_build_object('fetched', (SELECT sum(n) FROM unnest(batch.remote_rows) n));
+    RETURN jsonb_build_object('inserted', COALESCE(census.inserted, 0), 'updated', COALESCE(census.updated, 0),
+                              'rejected', COALESCE(census.rejected, 0), 'fetched', (SELECT sum(n) FROM unnest(batch.remote_rows) n));
 END
 $$;
 COMMENT ON FUNCTION defidata.import_batch(defidata.batch) IS 'copies the hours of a batch (for prices: its quotes) and returns counts';
@@ -491,13 +504,15 @@ BEGIN
                    AND NOT EXISTS (SELECT FROM wanted w WHERE w.hour = u.hour AND w.remote_rows > 0)),
             cut AS (
                 SELECT w.hour, w.remote_rows, NOT isfinite(w.hour) AS unusable,
-                       div(sum(w.remote_rows) OVER (PARTITION BY isfinite(w.hour) ORDER BY w.hour) - 1, batch_rows) AS batch
+                       w.local_rows = 0 AS new,
+                       div(sum(w.remote_rows) OVER (PARTITION BY isfinite(w.hour), w.local_rows = 0 ORDER BY w.hour) - 1, batch_rows) AS batch
                   FROM wanted w WHERE w.remote_rows > 0)
             SELECT src.name, CASE WHEN c.unusable THEN start ELSE min(c.hour) END,
                    CASE WHEN c.unusable THEN finish ELSE max(c.hour) + interval '1 hour' END,
                    array_agg(c.hour ORDER BY c.hour), array_agg(c.remote_rows ORDER BY c.hour),
                    (SELECT array_agg(w.hour) FROM wanted w WHERE isfinite(w.hour) AND w.local_rows > 0)
-              FROM cut c GROUP BY c.unusable, c.batch ORDER BY c.unusable, c.batch;
+              -- hours that are read again are behind the watermark: they cannot move it over others
+              FROM cut c GROUP BY c.unusable, c.new, c.batch ORDER BY c.unusable, c.new, c.batch;
         END IF;
     END LOOP;
 END
@@ -570,7 +585,7 @@ REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), def
     defidata.instant_of(timestamp), defidata.instant_of(timestamptz), defidata.hour_of(timestamptz),
     defidata.epoch_of(timestamptz), defidata.add_counts(jsonb, jsonb), defidata.source_sql(text),
     defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean),
-    defidata.copy_statement(text, text, timestamptz[]),
+    defidata.copy_statement(text, text, boolean, timestamptz[]),
     defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric),
     defidata.count_uncopied(text, timestamptz, text, bigint),
     defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),
