@@ -2,7 +2,7 @@
 //
 //     node duckdb.mjs DIRECTORY
 //
-// DIRECTORY holds facts.csv, windows.sql, latest.sql and rounds; windows.csv
+// DIRECTORY holds facts.csv, windows.sql, latest.sql, filters.sql and rounds; windows.csv
 // and latest.csv, for comparison, come to stand there.  Prints the milliseconds
 // of each round as JSON.
 
@@ -14,6 +14,7 @@ const read = (name) => readFileSync(`${directory}/${name}`, 'utf8');
 const db = await (await DuckDBInstance.create(':memory:')).connect();
 const windows = read('windows.sql');
 const latest = read('latest.sql');
+const filters = read('filters.sql');
 const figures = ['sma_24h', 'sma_7d', 'sma_14d', 'sma_24h_prev', 'sma_7d_prev',
   'change_24h', 'change_7d', 'rsd_24h', 'rsd_7d', 'rsd_14d'];
 
@@ -34,6 +35,7 @@ await db.run(`CREATE TABLE facts AS SELECT * FROM read_csv('${directory}/facts.c
 const result = {
   version: (await db.runAndReadAll('SELECT version()')).getRows()[0][0],
   latest: await time(latest),
+  filters: await time(filters),
   // a figure that nothing asks for would not be computed
   counted: await time(`SELECT ${figures.map((f) => `count(${f})`)} FROM (${windows})`),
   stored: await time(`CREATE TABLE stored AS ${windows}`, 'DROP TABLE IF EXISTS stored'),
