@@ -29,40 +29,60 @@ CREATE FUNCTION defidata.mentions_between(series defidata.series, from_hour time
     IMMUTABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_mentions_between';
 COMMENT ON FUNCTION defidata.mentions_between(defidata.series, timestamptz, timestamptz) IS 'sum of the mentions of the hours from from_hour until until_hour; 0 where there are none';
 
--- Facts of the due hours of a week.  The tokens that the week knows already are
--- updated and only the others inserted: to let ON CONFLICT find out would cost
--- a lock and a probe more for each of them, and nearly all are known.
-CREATE FUNCTION defidata.sum_hours(week timestamptz, hours timestamptz[], again boolean) RETURNS void
+-- The two readers of raw rows are functions of their own, since RETURN QUERY can
+-- have a parallel plan where other statements of plpgsql cannot.
+CREATE FUNCTION defidata.facts_of(hours timestamptz[]) RETURNS TABLE (token text, series defidata.series)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT m.token, defidata.rolling(m.hour, m.mentions::bigint, m.sentiment)
+      FROM defidata.raw_mentions m
+     WHERE m.hour = ANY (hours) AND m.reason IS NULL
+     GROUP BY m.token;
+END
+$$;
+COMMENT ON FUNCTION defidata.facts_of(timestamptz[]) IS 'the facts of hours by token, from the raw rows';
+
+CREATE FUNCTION defidata.rows_of(hours timestamptz[]) RETURNS TABLE (hour timestamptz, rows bigint)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT m.hour, count(*)
+      FROM defidata.raw_mentions m
+     WHERE m.hour = ANY (hours) AND m.reason IS DISTINCT FROM 'hour'
+     GROUP BY m.hour;
+END
+$$;
+COMMENT ON FUNCTION defidata.rows_of(timestamptz[]) IS 'the number of raw rows of hours, rejected ones included';
+
+-- The tokens that a week knows already are updated and only the others inserted:
+-- to let ON CONFLICT find out would cost a lock and a probe more for each of
+-- them, and nearly all are known.
+CREATE FUNCTION defidata.replace_facts(week timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-    fresh record;
+    known constant text[] := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week);
 BEGIN
-    -- a token that an hour no longer has appears with the series NULL
-    SELECT array_agg(f.token) FILTER (WHERE f.known) AS tokens, array_agg(f.series) FILTER (WHERE f.known) AS series,
-           array_agg(f.token) FILTER (WHERE NOT f.known) AS new_tokens, array_agg(f.series) FILTER (WHERE NOT f.known) AS new_series
-      INTO fresh
-      FROM (SELECT token, r.series, w.token IS NOT NULL AS known
-              FROM (SELECT m.token, defidata.rolling(m.hour, m.mentions::bigint, m.sentiment) AS series
-                      FROM defidata.raw_mentions m
-                     WHERE m.hour = ANY (hours) AND m.reason IS NULL
-                     GROUP BY m.token) r
-              FULL JOIN (SELECT s.token FROM defidata.mention_series s WHERE s.week = sum_hours.week) w USING (token)
-             WHERE again OR r.token IS NOT NULL) f;
     UPDATE defidata.mention_series s SET series = defidata.replace_hours(s.series, f.series, hours)
-      FROM unnest(fresh.tokens, fresh.series) f (token, series)
-     WHERE s.week = sum_hours.week AND s.token = f.token
+      FROM (SELECT * FROM unnest(tokens, series) t (token, series)
+            UNION ALL
+            -- what the hours no longer have
+            SELECT k, NULL FROM unnest(known) k WHERE again AND k <> ALL (tokens)) f
+     WHERE s.week = replace_facts.week AND s.token = f.token
        AND (NOT again OR defidata.series_send(defidata.replace_hours(s.series, f.series, hours)) <> defidata.series_send(s.series));
     INSERT INTO defidata.mention_series (token, week, series)
-    SELECT f.token, sum_hours.week, f.series FROM unnest(fresh.new_tokens, fresh.new_series) f (token, series);
+    SELECT f.token, replace_facts.week, f.series FROM unnest(tokens, series) f (token, series) WHERE f.token <> ALL (known);
     -- a token whose last row of the week has gone leaves nothing behind
     DELETE FROM defidata.mention_series s
-     WHERE again AND s.week = sum_hours.week AND defidata.series_send(s.series) = defidata.series_send('{}');
+     WHERE again AND s.week = replace_facts.week AND defidata.series_send(s.series) = defidata.series_send('{}');
 END
 $$;
-COMMENT ON FUNCTION defidata.sum_hours(timestamptz, timestamptz[], boolean) IS 'brings the facts of hours of a week up to what the raw rows say; again: whether one of them was summed before, so that tokens may have left it';
+COMMENT ON FUNCTION defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]) IS 'replaces hours of a week by the facts of tokens; again: whether one of the hours was summed before, so that other tokens may have left it';
 
-CREATE FUNCTION defidata.count_hours(hours timestamptz[]) RETURNS bigint
+CREATE FUNCTION defidata.count_hours(hours timestamptz[], series defidata.series[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
@@ -70,15 +90,12 @@ DECLARE
 BEGIN
     WITH counted AS (
         UPDATE defidata.hours h
-           SET rows = c.rows, mentions = c.mentions, tokens = c.tokens, summed = true, published = false
-          FROM (SELECT w.hour, COALESCE(sum(r.rows), 0) AS rows, COALESCE(sum(r.mentions), 0)::bigint AS mentions, count(r.token) AS tokens
-                  FROM unnest(hours) w (hour)
-                  LEFT JOIN (SELECT m.hour, m.token, count(*) AS rows, sum(m.mentions) FILTER (WHERE m.reason IS NULL) AS mentions
-                               FROM defidata.raw_mentions m
-                              WHERE m.hour = ANY (hours) AND m.reason IS DISTINCT FROM 'hour'
-                              GROUP BY m.hour, m.token) r ON r.hour = w.hour
-                 GROUP BY w.hour) c
-         WHERE h.hour = c.hour
+           SET rows = COALESCE(r.rows, 0), mentions = COALESCE(f.mentions, 0), tokens = COALESCE(f.tokens, 0), summed = true, published = false
+          FROM unnest(hours) w (hour)
+          LEFT JOIN defidata.rows_of(hours) r ON r.hour = w.hour
+          LEFT JOIN (SELECT e.hour, sum(e.mentions)::bigint AS mentions, count(*) AS tokens
+                       FROM unnest(series) s, LATERAL defidata.entries(s) e GROUP BY e.hour) f ON f.hour = w.hour
+         WHERE h.hour = w.hour
         RETURNING h.tokens)
     SELECT sum(c.tokens) INTO counted FROM counted c;
     -- an hour whose last row has moved away is not observed any more
@@ -86,20 +103,22 @@ BEGIN
     RETURN COALESCE(counted, 0);
 END
 $$;
-COMMENT ON FUNCTION defidata.count_hours(timestamptz[]) IS 'counts rows, accepted mentions and tokens of hours, notes that their facts are summed, and returns the token-hours';
+COMMENT ON FUNCTION defidata.count_hours(timestamptz[], defidata.series[]) IS 'counts rows, accepted mentions and tokens of hours with these facts, notes that they are summed, and returns the token-hours';
 
 CREATE FUNCTION defidata.sum_week(week timestamptz, until_hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    due record;
+    due   record;
+    facts record;
 BEGIN
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
     SELECT array_agg(h.hour) AS hours, bool_or(h.rows IS NOT NULL) AS again INTO due
       FROM defidata.hours h
      WHERE NOT h.summed AND h.hour >= week AND h.hour < least(week + interval '168 hours', until_hour);
-    PERFORM defidata.sum_hours(week, due.hours, due.again);
-    RETURN defidata.count_hours(due.hours);
+    SELECT COALESCE(array_agg(f.token), '{}') AS tokens, COALESCE(array_agg(f.series), '{}') AS series INTO facts FROM defidata.facts_of(due.hours) f;
+    PERFORM defidata.replace_facts(week, due.hours, due.again, facts.tokens, facts.series);
+    RETURN defidata.count_hours(due.hours, facts.series);
 END
 $$;
 COMMENT ON FUNCTION defidata.sum_week(timestamptz, timestamptz) IS 'brings the facts of the due hours of a week, before until_hour, up to what the raw rows say; returns the token-hours summed';
@@ -188,6 +207,7 @@ COMMENT ON FUNCTION @extschema@.defidata_recompute() IS 'rebuilds the facts of e
 
 REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.mentions_between(defidata.series, timestamptz, timestamptz), defidata.week_of(timestamptz),
-    defidata.sum_hours(timestamptz, timestamptz[], boolean), defidata.count_hours(timestamptz[]), defidata.sum_week(timestamptz, timestamptz),
+    defidata.facts_of(timestamptz[]), defidata.rows_of(timestamptz[]),
+    defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz[], defidata.series[]), defidata.sum_week(timestamptz, timestamptz),
     defidata.mark_since(timestamptz), defidata.compute_step(timestamptz), defidata.tell_progress(timestamptz, bigint),
     defidata.compute(timestamptz), @extschema@.defidata_compute(timestamptz), @extschema@.defidata_recompute() FROM PUBLIC;
