@@ -119,6 +119,7 @@ prove_file()
 	printf '%s %s %s\n' "$ok" "$not_ok" "$skip" >"$log.count"
 	printf '%-48s %4d passed, %d failed, %d skipped %8s s\n' "$file" "$ok" "$not_ok" "$skip" "$(seconds_since "$started")"
 	[ "$skip" -eq 0 ] || grep -oiE '# *(skip|todo)\b.*|skipped: .*' "$log" | sort | uniq -c
+	grep -oE '^ *# measured: .*' "$log" || true
 	[ "$not_ok" -eq 0 ] || tail -n 300 "$log"
 }
 

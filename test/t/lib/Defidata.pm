@@ -28,7 +28,10 @@ ARRAY['BTC', 'ETH', 'SOL', 'ADA', 'XRP', 'DOGE', 'DOT', 'LINK', 'UNI', 'AVAX', '
       E'B\u0422C', '''; DROP TABLE defidata.raw_mentions; --']
 END
 
-my $remote_schema = slurp_file(dirname(__FILE__) . '/../../ct_scanner.sql') . <<'SQL';
+# The CT-SCANNER's own tables.
+our $ct_scanner = slurp_file(dirname(__FILE__) . '/../../ct_scanner.sql');
+
+my $remote_schema = $ct_scanner . <<'SQL';
 CREATE INDEX ON tweetvolumeshours ("timestamp");
 
 -- a number from 0 to 1 that depends on nothing but the arguments
@@ -60,8 +63,9 @@ $$;
 SQL
 
 # new makes both clusters; the remote holds the hours from 400 to `newest` hours
-# before the present one.  With `beside`, another pair, only one more analytics
-# cluster is made, which shares that pair's remote.
+# before the present one, and can stream its tables if `streaming` is given.  With
+# `beside`, another pair, only one more analytics cluster is made, which shares
+# that pair's remote.
 sub new
 {
 	my ($class, %option) = @_;
@@ -80,7 +84,7 @@ sub new
 		$self->{remote} = $beside->{remote};
 		return $self;
 	}
-	$self->{remote} = $self->_cluster('remote');
+	$self->{remote} = $self->_cluster('remote', allows_streaming => $option{streaming} ? 'logical' : 0);
 	$self->{remote}->safe_psql('postgres', "SET log_statement = none; CREATE ROLE $role LOGIN PASSWORD '$password'");
 	$self->{remote}->safe_psql('postgres', "CREATE DATABASE $self->{remote_database} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
 	$self->make_remote_tables($self->{remote_database});
@@ -91,10 +95,10 @@ sub new
 # _cluster starts one cluster on loopback that asks the remote's role for its password.
 sub _cluster
 {
-	my ($self, $name) = @_;
+	my ($self, $name, %init) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ], %init);
 	$node->append_conf(
 		'postgresql.conf', join "\n",
 		"listen_addresses = '127.0.0.1'",
