@@ -295,10 +295,10 @@ main { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 0; }
 .figure { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 10px 14px; }
 dt { color: var(--soft); font-size: 13px; }
-dd { margin: 0; font-size: 20px; font-weight: 600; font-variant-numeric: tabular-nums; }
+dd { margin: 0; font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; margin-top: 10px; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { padding: 6px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); overflow-wrap: normal; }
+table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { padding: 6px 4px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); overflow-wrap: normal; }
 tbody tr:last-child th, tbody tr:last-child td { border-bottom: 0; }
 thead th { color: var(--soft); font-size: 12px; font-weight: 600; }
 tbody th { text-align: left; font-weight: 600; } .board th { max-width: 9em; overflow: hidden; text-overflow: ellipsis; }
@@ -306,7 +306,7 @@ tbody th { text-align: left; font-weight: 600; } .board th { max-width: 9em; ove
 .words td:last-child { white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
 svg { display: block; width: 100%; }
 path { fill: none; stroke-width: 1.8; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
-.spark { width: 88px; height: 26px; margin-left: auto; overflow: visible; }
+.spark { width: 72px; height: 26px; margin-left: auto; overflow: visible; }
 .line1 { stroke: var(--one); } .line2 { stroke: var(--two); } .line3 { stroke: var(--three); } .line2, .line3 { stroke-width: 2.4; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-bottom: 10px; }
 .legend span::before { content: ""; display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
@@ -326,7 +326,7 @@ ul { margin: 10px 0 0; padding-left: 20px; font-size: 13px; }
 @media (min-width: 1100px) { main { grid-template-columns: repeat(2, minmax(0, 1fr)); } .wide, .figures { grid-column: 1 / -1; } }
 @media (max-width: 640px) { .words thead, .words .none { display: none; } .words tr, .words th, .words td { display: block; }
   .words tr { border-bottom: 1px solid var(--rule); padding: 6px 0; } .words th, .words td { border: 0; padding: 1px 0; white-space: normal; } }
-@media (max-width: 480px) { body { padding: 10px; font-size: 14px; } .card { padding: 12px; } th, td { padding: 6px 4px; } table { font-size: 13px; } .spark { width: 52px; } .chart { grid-template-rows: minmax(130px, 1fr) auto; } .plot { min-height: 130px; } }
+@media (max-width: 480px) { body { padding: 10px; font-size: 14px; } .card { padding: 12px; } th, td { padding: 6px 3px; } table { font-size: 12px; } thead th { font-size: 11px; } .board th { max-width: 6em; } .spark { width: 48px; } .chart { grid-template-rows: minmax(130px, 1fr) auto; } .plot { min-height: 130px; } }
 $css$;
 COMMENT ON FUNCTION defidata.report_style() IS 'the style sheet of the reports; must not contain characters that XML escapes';
 

@@ -267,6 +267,9 @@ function findings() {
     faint: [...document.body.querySelectorAll('*')].filter((e) => hasText(e) && e.namespaceURI.endsWith('xhtml') && contrast(e) < 4.5)
       .map((e) => `${e.tagName} ${e.className} ${e.textContent} ${contrast(e).toFixed(2)}`),
     active: document.querySelectorAll('script, img, iframe, object, [onerror]').length,
+    // where the screen is narrow the last two columns of a board may be scrolled to
+    cut: [...document.querySelectorAll(innerWidth < 1000 ? '.board :is(th, td):nth-child(6)' : '.board :is(th, td)')]
+      .filter((e) => e.getBoundingClientRect().right > e.closest('.scroll').getBoundingClientRect().right + 1).map((e) => e.textContent),
     drawings: document.querySelectorAll('svg path, svg rect').length,
     text: document.body.innerText,
     quirks: document.compatMode !== 'CSS1Compat',
@@ -300,6 +303,7 @@ test('the report in a browser', async (t) => {
         assert.deepEqual(complaints, [], where);
         assert.ok(found.overflow <= 0, `${where}: ${found.overflow} pixels too wide`);
         assert.deepEqual(found.faint, [], where);
+        assert.deepEqual(found.cut, [], where);
         assert.equal(found.active, 0, where);
         assert.equal(found.quirks, false, where);
         assert.ok(name === 'unknown' || found.drawings >= 3, where);
