@@ -123,8 +123,20 @@ missing_packages()
 	perl -MIPC::Run -e1 2>/dev/null || echo libipc-run-perl
 	command -v prove >/dev/null || echo perl
 	command -v xz >/dev/null || echo xz-utils
-	# fuzzing is left out where it cannot be had
-	! can_install || compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a' >/dev/null || echo clang libclang-rt-dev
+}
+
+# missing_extras prints the packages of what FAMILY can do without: its tests are
+# skipped where these cannot be had.
+missing_extras()
+{
+	if [[ ${FAMILY:-fuzz} == *fuzz* ]]; then
+		compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a' >/dev/null || echo clang libclang-rt-dev
+	fi
+	if [[ ${FAMILY:-http} == *http* ]]; then
+		command -v node >/dev/null || echo nodejs
+		command -v npm >/dev/null || echo npm
+		command -v chromium >/dev/null || echo chromium
+	fi
 }
 
 # install_packages PACKAGE... installs them.  In a subshell, for the trap's sake.
@@ -149,9 +161,14 @@ install_packages()
 # require_packages demo|test sees to it that everything needed is here.
 require_packages()
 {
-	local missing
+	local missing extras=()
 
 	find_postgres
+	if [ "$1" = test ] && can_install; then
+		mapfile -t extras < <(missing_extras | tr ' ' '\n')
+		[ ${#extras[@]} -eq 0 ] || step "Installing ${extras[*]}" install_packages "${extras[@]}" ||
+			echo "Going on without them."
+	fi
 	mapfile -t missing < <(missing_packages "$1" | tr ' ' '\n' | sort -u)
 	[ ${#missing[@]} -gt 0 ] || return 0
 

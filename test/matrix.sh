@@ -25,8 +25,12 @@ mirror()
 # make_chroot SUITE makes a minimal system of a Debian suite with a copy of the tree.
 make_chroot()
 {
+	local script=/usr/share/debootstrap/scripts/$1
+
+	# a suite younger than this debootstrap is made as all the latest ones are
+	[ -e "$script" ] || script=${script%/*}/sid
 	chmod 755 "$root"
-	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$root" "$(mirror)"
+	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$root" "$(mirror)" "$script"
 	cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d"
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
 	mkdir "$root/root/defidata"
