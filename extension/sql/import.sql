@@ -350,6 +350,12 @@ CREATE TYPE defidata.batch AS (
     reread      timestamptz[]
 );
 COMMENT ON TYPE defidata.batch IS 'a part of an import: hours of a mentions source with the rows that it holds for them, and every hour that the whole import reads again; or quotes of a price source from from_at until until_at';
+COMMENT ON COLUMN defidata.batch.source IS 'the source';
+COMMENT ON COLUMN defidata.batch.from_at IS 'start of what is read';
+COMMENT ON COLUMN defidata.batch.until_at IS 'end of what is read';
+COMMENT ON COLUMN defidata.batch.hours IS 'the hours that are read; -infinity alone stands for rows whose time is unusable; NULL for quotes';
+COMMENT ON COLUMN defidata.batch.remote_rows IS 'the rows that the source holds for each of them';
+COMMENT ON COLUMN defidata.batch.reread IS 'every hour that the whole import reads again';
 
 -- One batch: copy, count, mark the hours that changed.  Planned anew each time: a
 -- plan for any batch could not tell hours from unusable ones and would read the

@@ -49,6 +49,10 @@ CREATE TYPE defidata.failure AS (
     hint     text
 );
 COMMENT ON TYPE defidata.failure IS 'an error that a step of a run met';
+COMMENT ON COLUMN defidata.failure.sqlstate IS 'its SQLSTATE; NULL where nothing failed';
+COMMENT ON COLUMN defidata.failure.message IS 'what is wrong';
+COMMENT ON COLUMN defidata.failure.detail IS 'its DETAIL, where it has one';
+COMMENT ON COLUMN defidata.failure.hint IS 'the next step, where there is one';
 
 CREATE FUNCTION defidata.record_failure(stage bigint, INOUT failure defidata.failure)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

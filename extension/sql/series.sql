@@ -5,22 +5,22 @@
 
 CREATE TYPE defidata.series;
 
-CREATE FUNCTION defidata.series_in(cstring) RETURNS defidata.series
+CREATE FUNCTION defidata.series_in(written cstring) RETURNS defidata.series
 AS 'MODULE_PATHNAME', 'defidata_series_in'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.series_in(cstring) IS 'input function of defidata.series';
 
-CREATE FUNCTION defidata.series_out(defidata.series) RETURNS cstring
+CREATE FUNCTION defidata.series_out(series defidata.series) RETURNS cstring
 AS 'MODULE_PATHNAME', 'defidata_series_out'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.series_out(defidata.series) IS 'output function of defidata.series';
 
-CREATE FUNCTION defidata.series_recv(internal) RETURNS defidata.series
+CREATE FUNCTION defidata.series_recv(message internal) RETURNS defidata.series
 AS 'MODULE_PATHNAME', 'defidata_series_recv'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.series_recv(internal) IS 'binary input function of defidata.series';
 
-CREATE FUNCTION defidata.series_send(defidata.series) RETURNS bytea
+CREATE FUNCTION defidata.series_send(series defidata.series) RETURNS bytea
 AS 'MODULE_PATHNAME', 'defidata_series_send'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.series_send(defidata.series) IS 'binary output function of defidata.series';
@@ -41,49 +41,50 @@ COMMENT ON TYPE defidata.series IS
 -- Aggregates
 --
 
-CREATE FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) RETURNS internal
+CREATE FUNCTION defidata.rolling_add(state internal, hour timestamptz, mentions bigint, sentiment double precision) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) IS
 'transition function of defidata_rolling';
 REVOKE ALL ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) FROM PUBLIC;
 
-CREATE FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) RETURNS internal
+CREATE FUNCTION defidata.rolling_add(state internal, hour timestamptz, mentions bigint, sentiment double precision,
+	sentiment_weight bigint) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) IS
 'transition function of defidata_rolling';
 REVOKE ALL ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) FROM PUBLIC;
 
-CREATE FUNCTION defidata.merge_add(internal, defidata.series) RETURNS internal
+CREATE FUNCTION defidata.merge_add(state internal, series defidata.series) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_merge_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.merge_add(internal, defidata.series) IS
 'transition function of defidata.merge';
 REVOKE ALL ON FUNCTION defidata.merge_add(internal, defidata.series) FROM PUBLIC;
 
-CREATE FUNCTION defidata.rolling_combine(internal, internal) RETURNS internal
+CREATE FUNCTION defidata.rolling_combine(state internal, other internal) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_combine'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_combine(internal, internal) IS
 'combine function of defidata_rolling and defidata.merge';
 REVOKE ALL ON FUNCTION defidata.rolling_combine(internal, internal) FROM PUBLIC;
 
-CREATE FUNCTION defidata.rolling_serialize(internal) RETURNS bytea
+CREATE FUNCTION defidata.rolling_serialize(state internal) RETURNS bytea
 AS 'MODULE_PATHNAME', 'defidata_rolling_serialize'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_serialize(internal) IS
 'serialization function of defidata_rolling and defidata.merge';
 REVOKE ALL ON FUNCTION defidata.rolling_serialize(internal) FROM PUBLIC;
 
-CREATE FUNCTION defidata.rolling_deserialize(bytea, internal) RETURNS internal
+CREATE FUNCTION defidata.rolling_deserialize(bytes bytea, unused internal) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_deserialize'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_deserialize(bytea, internal) IS
 'deserialization function of defidata_rolling and defidata.merge';
 REVOKE ALL ON FUNCTION defidata.rolling_deserialize(bytea, internal) FROM PUBLIC;
 
-CREATE FUNCTION defidata.rolling_finish(internal) RETURNS defidata.series
+CREATE FUNCTION defidata.rolling_finish(state internal) RETURNS defidata.series
 AS 'MODULE_PATHNAME', 'defidata_rolling_finish'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_finish(internal) IS

@@ -65,6 +65,21 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION defidata.server_view(oid, text) IS 'the foreign table over a view of a server''s information_schema';
 
+CREATE FUNCTION defidata.make_foreign_table(local_name text, definitions text, server_name text, remote_schema text, remote_table text, kind text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('CREATE FOREIGN TABLE defidata_remote.%I (%s) SERVER %I OPTIONS (schema_name %L, table_name %L)',
+                   local_name, definitions, server_name, remote_schema, remote_table);
+    EXECUTE format('COMMENT ON FOREIGN TABLE defidata_remote.%I IS %L', local_name, format('%s.%s of server %s', remote_schema, remote_table, server_name));
+    EXECUTE (SELECT string_agg(format('COMMENT ON COLUMN defidata_remote.%I.%I IS %L', local_name, a.attname,
+                                      COALESCE('read as ' || l.logical, 'as the remote''s catalog has it')), '; ')
+               FROM pg_attribute a LEFT JOIN defidata.logical_columns(kind) l ON l.actual = a.attname
+              WHERE a.attrelid = format('defidata_remote.%I', local_name)::regclass AND a.attnum > 0);
+END
+$$;
+COMMENT ON FUNCTION defidata.make_foreign_table(text, text, text, text, text, text) IS 'makes a foreign table with its comments; kind: mentions or prices, NULL where it is no source';
+
 CREATE FUNCTION defidata.setup_server(server oid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -86,16 +101,12 @@ BEGIN
         EXECUTE format('ALTER SERVER %I OPTIONS (ADD %I %L)', server_name, wanted.name, wanted.value);
         RAISE NOTICE 'added option % ''%'' to server "%"', wanted.name, wanted.value, server_name;
     END LOOP;
-    IF defidata.server_view(server, 'columns') IS NULL THEN
-        EXECUTE format('CREATE FOREIGN TABLE defidata_remote.%I (table_schema text, table_name text, column_name text, data_type text)'
-                       ' SERVER %I OPTIONS (schema_name ''information_schema'', table_name ''columns'')',
-                       left(server_name, 30) || '_information_schema_columns', server_name);
-    END IF;
-    IF defidata.server_view(server, 'character_sets') IS NULL THEN
-        EXECUTE format('CREATE FOREIGN TABLE defidata_remote.%I (character_set_name text)'
-                       ' SERVER %I OPTIONS (schema_name ''information_schema'', table_name ''character_sets'')',
-                       left(server_name, 30) || '_information_schema_character_sets', server_name);
-    END IF;
+    FOR wanted IN SELECT * FROM (VALUES ('columns', 'table_schema text, table_name text, column_name text, data_type text'),
+                                        ('character_sets', 'character_set_name text')) v (name, definitions)
+                   WHERE defidata.server_view(server, v.name) IS NULL LOOP
+        PERFORM defidata.make_foreign_table(left(server_name, 30) || '_information_schema_' || wanted.name, wanted.definitions,
+                                            server_name, 'information_schema', wanted.name, NULL);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_server(oid) IS 'adds the options that a server lacks, with a NOTICE each, and the foreign tables that show its column types and encoding';
@@ -289,8 +300,7 @@ BEGIN
     IF to_regclass(format('defidata_remote.%I', local_name)) IS NOT NULL THEN
         EXECUTE format('DROP FOREIGN TABLE defidata_remote.%I', local_name);
     END IF;
-    EXECUTE format('CREATE FOREIGN TABLE defidata_remote.%I (%s) SERVER %I OPTIONS (schema_name %L, table_name %L)',
-                   local_name, definitions, server_name, remote_schema, remote_table);
+    PERFORM defidata.make_foreign_table(local_name, definitions, server_name, remote_schema, remote_table, kind);
     RETURN true;
 END
 $$;
@@ -353,7 +363,8 @@ $$;
 COMMENT ON FUNCTION @extschema@.defidata_detach(text) IS 'the source is no longer read; its rows stay. 42704 where there is no such source';
 
 REVOKE ALL ON FUNCTION defidata.logical_columns(text), defidata.type_family(text),
-    defidata.source_columns(regclass, text, jsonb), defidata.server_view(oid, text), defidata.setup_server(oid),
+    defidata.source_columns(regclass, text, jsonb), defidata.server_view(oid, text),
+    defidata.make_foreign_table(text, text, text, text, text, text), defidata.setup_server(oid),
     defidata.remote_columns(oid, text, text), defidata.check_remote_shape(regclass, text, jsonb),
     defidata.check_shape(regclass, text, jsonb), defidata.attach_remote_table(oid, text, text, text),
     defidata.attach(text, text, regclass, jsonb), @extschema@.defidata_attach(text, text, regclass, jsonb), @extschema@.defidata_attach_server(name, text, text, text),

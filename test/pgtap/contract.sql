@@ -125,8 +125,12 @@ SELECT is_empty($$SELECT objid, classid::regclass FROM member WHERE classid IN (
 SELECT is_empty($$SELECT t.typname FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
                    WHERE t.typtype IN ('b', 'c') AND t.typelem = 0 AND t.typrelid = 0 AND obj_description(t.oid, 'pg_type') IS NULL$$, 'every type has one');
 SELECT is_empty($$SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   WHERE c.relnamespace = 'defidata'::regnamespace AND c.relkind IN ('r', 'v')
-                     AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)$$, 'every table, view and column has one');
+                   WHERE c.relnamespace = 'defidata'::regnamespace AND c.relkind IN ('r', 'v', 'c')
+                     AND (col_description(c.oid, a.attnum) IS NULL OR COALESCE(obj_description(c.oid, 'pg_class'), obj_description(c.reltype, 'pg_type')) IS NULL)$$,
+                'every table, view, composite type and column has one');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+                   WHERE array_length(p.proargnames, 1) IS DISTINCT FROM NULLIF(cardinality(COALESCE(p.proallargtypes, p.proargtypes)), 0)
+                      OR '' = ANY (p.proargnames)$$, 'every argument has a name');
 
 -- settings and boards as they come
 SELECT results_eq('SELECT name COLLATE "default", value FROM defidata.setting ORDER BY name', $$VALUES

@@ -25,6 +25,9 @@ subtest 'the path of a user' => sub {
 	is($err, '', 'only what was lacking, and twice does no harm');
 	is($pair->sql($database, "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'defidata_remote'::regnamespace AND relname !~ 'information_schema'"),
 		"ct_scanner_cmc_price $mentions", 'foreign tables are named SERVER_TABLE');
+	is($pair->sql($database, q(SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+			WHERE c.relnamespace = 'defidata_remote'::regnamespace AND (obj_description(c.oid, 'pg_class') IS NULL OR col_description(c.oid, a.attnum) IS NULL))),
+		'', 'and say what they are, column by column');
 	is($pair->sql($database, 'SELECT status, latest_hour = ' . $pair->hour(0) . ', fetched = inserted, updated, rejected > 0, computed > 0, published > 0 FROM defidata_refresh()'),
 		'ok|t|t|0|t|t|t', 'defidata_refresh');
 	is($pair->sql($database, 'SELECT count(*) FROM defidata.trending'), '10', 'boards are filled');
