@@ -84,6 +84,8 @@ SELECT defidata_legacy_views('defidata');
 ROLLBACK TO s;
 SELECT defidata_legacy_views('pg_catalog');
 ROLLBACK TO s;
+SELECT defidata_legacy_views('public');
+ROLLBACK TO s;
 SELECT defidata_legacy_views(NULL);
 ROLLBACK TO s;
 CREATE SCHEMA taken CREATE TABLE trending ();

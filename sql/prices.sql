@@ -114,6 +114,9 @@ SELECT defidata_load_prices('[{"id": "x", "symbol": "XYZ", "current_price": 1, "
 SELECT now() <= at AND at <= clock_timestamp() AS at_loading, token, reason FROM defidata.prices WHERE source = 'documents' AND asset = 'x';
 -- empty documents store nothing; others are refused
 SELECT defidata_load_prices('[]') AS none, defidata_load_prices('{"data": []}') AS none;
+\set SHOW_CONTEXT never
+SELECT defidata_load_prices('{"status": {"error_code": 1001, "error_message": "This API Key is invalid."}}');
+SELECT defidata_load_prices('{"coins": []}');
 SELECT d, error_of(format('SELECT defidata_load_prices(%L)', d)) FROM (VALUES (NULL), ('null'), ('1'), ('"x"'), ('{}'), ('{"data": 1}'), ('[1, null, "x", {}]'),
     ('{"status": {"error_code": 401, "error_message": "API key missing"}}'), ('{"data": [{"quote": null}, {"quote": {"USD": 1}}]}'), ('{"data": [[[]], {"quote": []}]}')) v (d);
 SELECT asset, price, reason FROM defidata.prices WHERE source = 'documents' AND asset = '';

@@ -103,7 +103,7 @@ CREATE FUNCTION @extschema@.defidata_legacy_views(schema name) RETURNS void
 AS $$
 BEGIN
     PERFORM defidata.setup();
-    IF schema IS NULL OR schema = '' OR schema IN ('defidata', 'defidata_remote', 'information_schema') OR schema LIKE 'pg\_%' THEN
+    IF schema IS NULL OR schema = '' OR schema IN ('public', 'defidata', 'defidata_remote', 'information_schema') OR schema LIKE 'pg\_%' THEN
         RAISE EXCEPTION 'the old tables'' views cannot be made in schema %', quote_nullable(schema::text)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Name a schema of their own, for example legacy; it is created where it does not exist.';
     END IF;

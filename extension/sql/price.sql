@@ -123,6 +123,7 @@ BEGIN
     PERFORM defidata.setup();
     IF document IS NULL OR (SELECT count(*) FROM defidata.document_quotes(document)) = 0 AND document NOT IN ('[]', '{"data": []}') THEN
         RAISE EXCEPTION 'the document holds no quotes' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = COALESCE('It says: ' || (document #>> '{status,error_message}'), 'It begins with: ' || left(document::text, 80), 'It is NULL.'),
             HINT = 'Expected are CoinMarketCap listings (data[].quote.USD) or CoinGecko markets ([].current_price).';
     END IF;
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));

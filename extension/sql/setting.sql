@@ -56,7 +56,11 @@ BEGIN
         WHEN setting IN ('initial_span', 'overlap', 'settle_after', 'price_max_age',
                          'raw_retention', 'metrics_retention', 'history_retention', 'stale_after') THEN
             span := value::interval;
-            IF span < '0' OR span > '100 years'
+            IF span <> '0' AND value ~ '^[^A-Za-z:]*$' THEN
+                -- PostgreSQL would take it for seconds
+                RAISE EXCEPTION '% needs a unit', setting USING ERRCODE = 'invalid_parameter_value',
+                    HINT = format('For example ''%1$s hours'' or ''%1$s days''.', left(trim(value), 40));
+            ELSIF span < '0' OR span > '100 years'
                OR span = '0' AND setting IN ('initial_span', 'price_max_age', 'stale_after') THEN
                 RAISE EXCEPTION '% must be % and at most 100 years, not "%"', setting,
                     CASE WHEN setting IN ('initial_span', 'price_max_age', 'stale_after')
