@@ -34,7 +34,7 @@ make_chroot()
 	cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d"
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
 	mkdir "$root/root/defidata"
-	git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -C "$root/root/defidata" -xf -
+	tar --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' -cf - . | tar -C "$root/root/defidata" -xf -
 }
 
 # run_tests VERSION runs the suite inside, with processes and mounts of its own
