@@ -185,7 +185,7 @@ run_http()
 	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 		reason="there is no node with npm (Debian: nodejs, npm)"
 	elif ! (cd test/http && npm ci --no-audit --no-fund --cache "$work/npm") >"$work/log/npm" 2>&1; then
-		reason="npm cannot fetch its packages: $(grep -m 1 -i 'error' "$work/log/npm" || true)"
+		reason="npm cannot fetch its packages: $(grep -m 1 -iE 'err(or|!)' "$work/log/npm" || true)"
 	fi
 	if [ -n "$reason" ]; then
 		echo "skipped: $reason"
