@@ -15,13 +15,13 @@ sub new
 	my ($class, $node, $database, %options) = @_;
 	my $self = bless { in => '', out => '', err => '', count => 0 }, $class;
 
+	$self->{timeout} = IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 	$self->{run} = IPC::Run::start(
 		[
 			'psql', '--no-psqlrc', '--no-align', '--tuples-only', '--quiet',
 			'--set=VERBOSITY=verbose', '--dbname', $node->connstr($database)
 		],
-		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, $self->{timeout});
 	$self->query("SET $_ = '$options{$_}'") foreach (sort keys %options);
 	$self->{pid} = $self->query('SELECT pg_backend_pid()');
 	return $self;
@@ -39,6 +39,8 @@ sub start
 {
 	my ($self, $sql) = @_;
 
+	# each statement has its own time
+	$self->{timeout}->start;
 	$self->{out} = $self->{err} = '';
 	$self->{mark} = 'end of statement ' . ++$self->{count};
 	$self->{in} .= "$sql;\n\\echo $self->{mark}\n\\warn $self->{mark}\n";
