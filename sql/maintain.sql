@@ -133,4 +133,9 @@ SELECT status, inserted FROM defidata_refresh();
 UPDATE defidata.publication_history SET published_at = published_at - interval '100 years' WHERE generation < 3;
 SELECT relation, deleted > 0 AS deleted FROM defidata_expire() WHERE relation ~ 'history|runs';
 SELECT min(generation) FROM defidata.board_history;
+
+-- the progress of a long compute, here and, by application_name, in other sessions
+UPDATE defidata.hours SET summed = false WHERE hour IN (SELECT hour FROM defidata.hours ORDER BY hour LIMIT 10);
+SELECT defidata.tell_progress(clock_timestamp() - interval '30.5 seconds', 40);
+SHOW application_name;
 ROLLBACK;

@@ -47,6 +47,21 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setup_metrics() IS 'makes the view metrics';
 
+DO $$
+DECLARE
+    pair text[];
+BEGIN
+    FOREACH pair SLICE 1 IN ARRAY ARRAY[
+            ['hour', 'start of the hour'], ['mentions', 'tweets that name the token in the hour'],
+            ['sentiment', 'mention-weighted mean of the hour'],
+            ['mentions_24h', 'mentions in 24 hours: 24 * sma_24h'], ['baseline_24h', 'mentions that the 13 days before would give in 24 hours'],
+            ['total_24h', 'plain sum of the mentions of 24 hours'], ['total_14d', 'plain sum of the mentions of 14 days']]
+            || defidata.metric_columns() LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN defidata.metrics_row.%I IS %L', pg_catalog.split_part(pair[1], ' ', 1), pair[2]);
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION @extschema@.defidata_metrics(from_hour timestamptz, until_hour timestamptz, for_token text DEFAULT NULL)
     RETURNS TABLE (token text, hour timestamptz, mentions bigint, sentiment float8, sma_24h float8, sma_7d float8, sma_14d float8,
                    sma_24h_prev float8, sma_7d_prev float8, change_24h float8, change_7d float8, trend_24h float8, surge_14d float8,

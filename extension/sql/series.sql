@@ -194,13 +194,14 @@ CREATE TYPE defidata.metrics_row AS (hour timestamptz, mentions bigint, sentimen
 COMMENT ON TYPE defidata.metrics_row IS
 'the metrics at one hour, with expected mentions of a day now and over the fortnight before, and the plain sums of mentions over 24 hours and 14 days';
 
-CREATE FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamptz[], timestamptz, double precision) RETURNS internal
+CREATE FUNCTION defidata.metrics_at_add(state internal, part defidata.series, observed timestamptz[], at timestamptz,
+	min_coverage double precision) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_metrics_at_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamptz[], timestamptz, double precision) IS
 'transition function of defidata.metrics_at';
 
-CREATE FUNCTION defidata.metrics_at_finish(internal) RETURNS defidata.metrics_row
+CREATE FUNCTION defidata.metrics_at_finish(state internal) RETURNS defidata.metrics_row
 AS 'MODULE_PATHNAME', 'defidata_metrics_at_finish'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.metrics_at_finish(internal) IS
