@@ -10,10 +10,10 @@ BEGIN ATOMIC
     SELECT v.name, string_to_array(v.columns, ' '), v.relation, v.comment
       FROM (VALUES
         ('tweetvolumescleaned', 'id timezone timestamp date symbol count sma24 sma168 sentiment savg24 savg168',
-         'defidata.metrics t', 'accepted mentions; one row for each token and hour, spellings added up'),
+         'defidata.metrics t', 'accepted mentions; one row for each token and hour, spellings added up. Computed when read: a condition on the symbol is cheap, without one all hours are computed'),
         ('rsd_metrics', 'id timezone timestamp date symbol count symbol_sma1 symbol_sma1_previous symbol_sma7 symbol_sma7_previous'
          ' symbol_sma14 sma1_dif sma7_dif sma14_dif sentiment sentiment_sma1 sentiment_sma7 rsd_1 rsd_7 rsd_14',
-         'defidata.metrics t', 'every token and hour with its figures'),
+         'defidata.metrics t', 'every token and hour with its figures. Computed when read: a condition on the symbol is cheap, without one all hours are computed'),
         ('trending', 'id timestamp date symbol count symbol_sma1 sma1_dif symbol_sma7 sma7_dif sentiment rsd_1 rsd_7 price percent_change_24h',
          'defidata.trending t ORDER BY t.rank',
          'ranked by trend_24h, growth shrunk towards 0 for small counts; the old table ranked by the bare sma1_dif'),
