@@ -265,7 +265,7 @@ SELECT attstorage FROM pg_attribute WHERE attrelid = 'series_stored'::regclass A
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE has_function_privilege('public', oid, 'EXECUTE') AND pronamespace = 'defidata'::regnamespace
 	AND proname ~ '^(series|rolling|merge|replace_hours|entries|metrics_(at|between))'
-ORDER BY 1::text;
+ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 DROP TABLE series_rows, series_parts, series_stored;
 RESET timezone;
