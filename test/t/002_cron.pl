@@ -84,7 +84,7 @@ subtest 'schedule' => sub {
 		'three jobs, none doubled');
 	$workers->fails($home, 'SELECT defidata_schedule(NULL)', '22023', qr/schedule/, 'no schedule');
 	$workers->fails($home, "SELECT defidata_schedule('every hour')", '22023', qr/schedule/, 'a bad one');
-	$workers->sql('postgres', 'CREATE DATABASE elsewhere TEMPLATE attached STRATEGY file_copy');
+	$workers->sql('postgres', 'CREATE DATABASE elsewhere TEMPLATE ' . $workers->attached . ' STRATEGY file_copy');
 	$workers->fails('elsewhere', 'SELECT defidata_schedule()', '55000', qr/pg_cron runs in database "$home", not in "elsewhere".*HINT:/s, 'another database');
 };
 

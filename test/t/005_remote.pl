@@ -161,37 +161,35 @@ foreach my $drift (@drifts)
 
 # hours as timestamptz, then as timestamp: the instant must not shift silently
 subtest 'drift: timestamptz to timestamp' => sub {
+	local $pair->{remote_database} =
+	  $pair->another_remote('moments', "$table ALTER \"timestamp\" TYPE timestamptz USING to_timestamp(\"timestamp\")");
 	my $database = $pair->database;
-	$pair->remote_sql('CREATE TABLE moments AS SELECT id, to_timestamp("timestamp") AS "timestamp", symbol, count, sentiment FROM tweetvolumeshours');
-	$pair->remote_sql("GRANT SELECT ON moments TO $Defidata::role");
-	$pair->sql($database, "SELECT defidata_detach('ct_scanner_tweetvolumeshours')");
-	$pair->sql($database, "SELECT defidata_attach_server('ct_scanner', mentions => 'moments', prices => NULL)");
+	my $to_zone = q(USING "timestamp" AT TIME ZONE 'Asia/Kolkata');
 	$pair->refresh($database);
 	my $before = $pair->checksums($database);
-	$pair->remote_sql(q(ALTER TABLE moments ALTER "timestamp" TYPE timestamp USING "timestamp" AT TIME ZONE 'Asia/Kolkata'));
+	$pair->remote_sql("$table ALTER \"timestamp\" TYPE timestamp $to_zone");
 	$pair->fails($database, 'SELECT * FROM defidata_refresh()', '42804', qr/has type timestamp without time zone, expected timestamp with time zone/, 'named error');
 	is($pair->checksums($database), $before, 'before any row');
-	$pair->remote_sql(q(ALTER TABLE moments ALTER "timestamp" TYPE timestamptz USING "timestamp" AT TIME ZONE 'Asia/Kolkata'));
-	$pair->refresh($database);
-	is($pair->checksums($database), $before, 'the same as before once it is back');
-	$pair->remote_sql('DROP TABLE moments');
+	$pair->remote_sql("$table ALTER \"timestamp\" TYPE timestamptz $to_zone");
+	$pair->check_invariants($database, 'once it is back');
+	is($pair->checksums($database), $before, 'the same as before');
 };
 
 subtest 'drift: bigint to numeric' => sub {
+	local $pair->{remote_database} = $pair->another_remote('whole',
+		"DELETE FROM tweetvolumeshours WHERE count >= 1e9; $table ALTER count TYPE bigint USING floor(count)");
 	my $database = $pair->database;
-	$pair->remote_sql('CREATE TABLE whole AS SELECT id, "timestamp", symbol, floor(count)::bigint AS count, sentiment FROM tweetvolumeshours WHERE count < 1e9');
-	$pair->remote_sql("GRANT SELECT ON whole TO $Defidata::role");
-	$pair->sql($database, "SELECT defidata_detach('ct_scanner_tweetvolumeshours')");
-	$pair->sql($database, "SELECT defidata_attach_server('ct_scanner', mentions => 'whole', prices => NULL)");
 	$pair->refresh($database);
 	my $before = $pair->checksums($database);
-	$pair->remote_sql('ALTER TABLE whole ALTER count TYPE numeric');
+	$pair->remote_sql("$table ALTER count TYPE numeric");
 	$pair->fails($database, 'SELECT * FROM defidata_refresh()', '42804', qr/column "count" .* has type numeric, expected bigint/, 'named error');
 	is($pair->checksums($database), $before, 'before any row');
-	$pair->sql($database, "SELECT defidata_attach_server('ct_scanner', mentions => 'whole', prices => NULL)");
-	$pair->refresh($database);
-	is($pair->checksums($database), $before, 'attached again it goes on');
-	$pair->remote_sql('DROP TABLE whole');
+	my $again = $pair->database($database);
+	$pair->sql($again, "SELECT defidata_attach_server('ct_scanner')");
+	$pair->refresh($again);
+	is($pair->checksums($again), $before, 'attached again it goes on');
+	$pair->remote_sql("$table ALTER count TYPE bigint");
+	$pair->check_invariants($database, 'once it is back');
 };
 
 subtest 'access revoked' => sub {

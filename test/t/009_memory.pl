@@ -39,4 +39,5 @@ cmp_ok($top_after - $top, '<=', 65536, 'TopMemoryContext grows by no more than 6
 cmp_ok($kept_after - $kept, '<=', 1048576, 'nor do the caches');
 diag "TopMemoryContext: $top bytes after 50 cycles, $top_after after 1050; with the caches $kept and $kept_after";
 $session->close;
+$test->check_invariants($database, 'after all of them');
 $test->finish_tests;

@@ -38,6 +38,11 @@ CREATE INDEX ON tweetvolumeshours ("timestamp");
 CREATE FUNCTION chance(symbol text, age integer, seed integer) RETURNS float8 IMMUTABLE LANGUAGE sql
 	RETURN (hashtextextended(concat_ws('/', symbol, age, seed), 0) & 1048575) / 1048576.0;
 
+-- an hour of any type in Unix seconds
+CREATE FUNCTION seconds(at bigint) RETURNS bigint IMMUTABLE LANGUAGE sql RETURN at;
+CREATE FUNCTION seconds(at timestamp) RETURNS bigint IMMUTABLE LANGUAGE sql RETURN floor(EXTRACT(epoch FROM at));
+CREATE FUNCTION seconds(at timestamptz) RETURNS bigint IMMUTABLE LANGUAGE sql RETURN floor(EXTRACT(epoch FROM at));
+
 -- the rows of the hours from oldest to newest, as ages in hours before base; the
 -- collector was down for five of them
 CREATE FUNCTION fill(base integer, oldest integer, newest integer) RETURNS void LANGUAGE plpgsql AS $$
@@ -237,17 +242,31 @@ sub drop
 	return;
 }
 
-# attached is a database that has gone the user's path up to the attached server.
+# attached is a database that has gone the user's path up to the attached server,
+# one for each database of the remote.
 sub attached
 {
 	my ($self) = @_;
+	my $name = 'attached_' . $self->{remote_database};
 
-	return 'attached' if $self->{attached}++;
-	$self->sql('postgres', 'CREATE DATABASE attached');
-	$self->sql('attached', 'SET client_min_messages = warning; CREATE EXTENSION defidata CASCADE');
-	$self->create_server('attached', 'ct_scanner', $self->{remote_database});
-	$self->sql('attached', q(SET client_min_messages = warning; SELECT defidata_attach_server('ct_scanner')));
-	return 'attached';
+	return $name if $self->{attached}{$name}++;
+	$self->sql('postgres', "CREATE DATABASE $name");
+	$self->sql($name, 'SET client_min_messages = warning; CREATE EXTENSION defidata CASCADE');
+	$self->create_server($name, 'ct_scanner', $self->{remote_database});
+	$self->sql($name, q(SET client_min_messages = warning; SELECT defidata_attach_server('ct_scanner')));
+	return $name;
+}
+
+# another_remote makes a copy of the remote's database, changed by SQL, and returns
+# its name.  As `local $pair->{remote_database}` it takes the first one's place in
+# all that is done and checked.
+sub another_remote
+{
+	my ($self, $name, $sql) = @_;
+
+	$self->{remote}->safe_psql('postgres', "CREATE DATABASE $name TEMPLATE $self->{remote_database}");
+	$self->remote_sql($sql, $name);
+	return $name;
 }
 
 # create_server makes a server with its user mapping.
@@ -289,7 +308,7 @@ END
 sub clean_checksums
 {
 	my ($self) = @_;
-	my $state = $self->remote_state;
+	my $state = $self->{remote_database} . $self->remote_state;
 
 	$self->{expected}{$state} //= do
 	{
@@ -312,8 +331,8 @@ sub remote_state
 my $digest = q(md5(string_agg(concat_ws('|', id, symbol, mentions, sentiment), E'\n' ORDER BY id COLLATE "C")));
 my $remote_hours = <<"END";
 SELECT hour, count(*), $digest
-  FROM (SELECT id, "timestamp" / 3600 AS hour, symbol, count AS mentions, sentiment
-          FROM tweetvolumeshours WHERE "timestamp" >= 1136073600) r GROUP BY hour
+  FROM (SELECT id, seconds("timestamp") / 3600 AS hour, symbol, count AS mentions, sentiment
+          FROM tweetvolumeshours WHERE seconds("timestamp") >= 1136073600) r GROUP BY hour
 END
 my $copy_hours = <<"END";
 SELECT hour, count(id), $digest, max(uncopied)
