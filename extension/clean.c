@@ -472,6 +472,7 @@ SkipSpace(const char **text, int *length)
 {
 	while (*length > 0 && IsSpace(**text))
 	{
+		CHECK_FOR_INTERRUPTS();
 		(*text)++;
 		(*length)--;
 	}
@@ -482,7 +483,10 @@ static void
 Strip(const char **text, int *length)
 {
 	while (*length > 0 && IsSpace((*text)[*length - 1]))
+	{
+		CHECK_FOR_INTERRUPTS();
 		(*length)--;
+	}
 	SkipSpace(text, length);
 	if (*length > 0 && **text == '$')
 	{

@@ -305,6 +305,7 @@ CompareHours(const void *a, const void *b)
 	int32		x = *(const int32 *) a;
 	int32		y = *(const int32 *) b;
 
+	CHECK_FOR_INTERRUPTS();
 	return (x > y) - (x < y);
 }
 

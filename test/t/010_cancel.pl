@@ -1,0 +1,89 @@
+# Cancel, statement_timeout and terminate inside every loop in C that a large
+# input can keep busy: each ends within a second, with its own SQLSTATE.  What
+# waits, for a lock or for the remote, is ended in 003_signals.
+
+use strict;
+use warnings;
+
+use Defidata;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $pair = Defidata->new;
+my $database = $pair->database;
+$pair->refresh($database);
+
+# inputs as large as a test can afford; what is not compressed is read at once
+$pair->sql($database, <<'END');
+CREATE TABLE list AS SELECT format('LISTED%s.%s', i % 1000, i) AS symbol FROM generate_series(1, 300000) i;
+CREATE TABLE input (series defidata.series, odd defidata.series, hours timestamptz[], text text, white text, digits text);
+ALTER TABLE input ALTER hours SET STORAGE external, ALTER text SET STORAGE external, ALTER white SET STORAGE external, ALTER digits SET STORAGE external;
+INSERT INTO input
+SELECT s, o, h || h || h || h || h || h || h || h, s::text, repeat(' ', 300000000) || 'BTC', '{' || repeat('1', 300000000) || '}'
+  FROM (SELECT defidata_rolling(timestamptz '2000-01-01 00:00Z' + i * interval '1 hour', i % 1000, 0.5) FILTER (WHERE i % 2 = 0) AS s,
+               defidata_rolling(timestamptz '2000-01-01 00:00Z' + i * interval '1 hour', i % 1000, 0.5) FILTER (WHERE i % 2 = 1) AS o,
+               array_agg(timestamptz '2000-01-01 00:00Z' + i * 7919 % 2000003 * interval '1 hour') AS h
+          FROM generate_series(1::bigint, 2000000) i) i;
+END
+
+# each keeps at it for many seconds
+my $again = 'generate_series(1, 10000) i';
+my %loops = (
+	'reading the list' => q(DO $$ BEGIN FOR i IN 1 .. 10000 LOOP UPDATE defidata.setting SET value = value; PERFORM defidata_clean('x'); END LOOP; END $$),
+	'compiling a pattern' => q(DO $$ BEGIN FOR i IN 1 .. 10000 LOOP PERFORM defidata_set('symbol_pattern', '(x?){0,99}(x*){0,99}(x*){0,99}'); END LOOP; END $$),
+	'stripping a symbol' => "SELECT count(defidata_clean(white)) FROM input, $again",
+	'rolling up rows' => "SELECT defidata_rolling(hour, 1, 0.5) FROM input, unnest(hours) hour, $again",
+	'sorting hours' => "SELECT defidata.merge(s) FROM input, unnest(ARRAY[series, odd]) s, $again GROUP BY i",
+	'series from text' => "SELECT count(text::defidata.series) FROM input, $again",
+	'series from hostile text' => "SELECT count(digits::defidata.series) FROM input, $again",
+	'series to text' => "SELECT count(series::text) FROM input, $again",
+	'entries of a series' => "SELECT count(e) FROM input, $again, defidata.entries(series) e",
+	'replacing hours' => "SELECT count(defidata.replace_hours(series, odd, hours)) FROM input, $again",
+	'unrolling' => "SELECT count(sma) FROM input, $again, defidata_unroll(series)",
+	'unrolling over given hours' => "SELECT count(sma) FROM input, $again, defidata_unroll(series, '30 days', hours)",
+	'metrics' => "SELECT sum(m.sum) FROM $again, LATERAL (SELECT sum(sma_14d) FROM defidata.metrics WHERE hour < to_timestamp(1e9 * i)) m",
+	'recompute' => 'DO $$ BEGIN FOR i IN 1 .. 10000 LOOP PERFORM defidata_recompute(); END LOOP; END $$');
+$pair->sql($database, 'INSERT INTO defidata.token (symbol) SELECT symbol FROM list');
+
+# strike ends a statement that has run for a while; the seconds until the session
+# knows, and the SQLSTATE.
+sub strike
+{
+	my ($statement, $fault) = @_;
+	my $session = $pair->session($database, $fault eq 'timeout' ? (statement_timeout => '500ms') : ());
+	my $pid = $session->pid;
+
+	my $struck = time + 0.5;
+	$session->start($statement);
+	if ($fault ne 'timeout')
+	{
+		$pair->analytics->poll_query_until($database,
+			"SELECT clock_timestamp() - query_start > '500 ms' FROM pg_stat_activity WHERE pid = $pid AND state = 'active'")
+		  or die "$statement does not run";
+		$struck = time;
+		kill $fault eq 'cancel' ? 'INT' : 'TERM', $pid;
+	}
+	my ($out, $err) = $session->finish;
+	my $seconds = time - $struck;
+	$session->close;
+	return ($seconds, Defidata::sqlstate_of($err));
+}
+
+foreach my $loop (sort keys %loops)
+{
+	subtest $loop => sub {
+		my @seconds;
+		foreach my $fault (['cancel', '57014'], ['timeout', '57014'], ['terminate', '57P01'])
+		{
+			my ($seconds, $sqlstate) = strike($loops{$loop}, $fault->[0]);
+			is($sqlstate, $fault->[1], "$fault->[0]: SQLSTATE");
+			cmp_ok($seconds, '<=', 1, "$fault->[0]: within a second");
+			push @seconds, sprintf '%s %.2f s', $fault->[0], $seconds;
+		}
+		diag sprintf '%-28s %s', $loop, join ', ', @seconds;
+	};
+}
+
+$pair->check_invariants($database, 'afterwards', clean => 0);
+$pair->finish_tests;
