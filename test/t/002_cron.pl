@@ -149,6 +149,33 @@ subtest 'a run whose process is terminated' => sub {
 	$connections->check_invariants($home, 'afterwards');
 };
 
+subtest 'a worker that is killed' => sub {
+	my $waiting = q(pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'defidata_run' AND pid <> pg_backend_pid());
+	my $holder = $workers->session($home);
+	$holder->query('BEGIN; LOCK TABLE defidata.raw_mentions IN EXCLUSIVE MODE');
+	$workers->remote_sql(q(UPDATE tweetvolumeshours SET count = 99 WHERE symbol = 'BTC' AND "timestamp" = ) . $workers->epoch(1));
+	within($workers, 80, "SELECT EXISTS (SELECT $waiting)", 'cron has begun a run');
+	# the next run must not come before status was asked
+	my $pid = $workers->sql($home, "SELECT $waiting LIMIT 1");
+	$workers->sql($home, q(SELECT cron.schedule('defidata cycle', '0 0 1 1 *', 'CALL public.defidata_run()')));
+	$workers->kill_backend($pid);
+	$holder->close;
+	within($workers, 20, "SELECT state = 'fail' FROM defidata.status WHERE name = 'job defidata cycle'", 'status of the job');
+	within($workers, 20, "SELECT state = 'ok' FROM defidata.status WHERE name = 'pg_cron'", 'the launcher is there again');
+	is(state($workers, 'last run'), 'warn', 'status of the last run');
+	$workers->refresh($home);
+	is($workers->sql($home, q(SELECT stage, status FROM defidata.runs WHERE status = 'interrupted')), 'import|interrupted', 'I4');
+	$workers->check_invariants($home, 'afterwards');
+};
+
+subtest 'a job that is switched off' => sub {
+	my $job = q(SELECT cron.alter_job(jobid, active := %s) FROM cron.job WHERE jobname = 'defidata expire');
+	$workers->sql($home, sprintf $job, 'false');
+	is(state($workers, 'job defidata expire'), 'warn', 'status warns');
+	$workers->sql($home, sprintf $job, 'true');
+	is(state($workers, 'job defidata expire'), 'ok', 'and is well again');
+};
+
 subtest 'launcher terminated' => sub {
 	my $launcher = q(FROM pg_stat_activity WHERE backend_type = 'pg_cron launcher');
 	my $before = $workers->sql($home, "SELECT pid $launcher");
