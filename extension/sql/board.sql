@@ -4,7 +4,8 @@ CREATE FUNCTION defidata.setup_board(name text, metric text, direction text, min
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,47}$' THEN
+    -- cut first, as a regex does not take a text of any length
+    IF name IS NULL OR left(name, 49) !~ '^[a-z][a-z0-9_]{0,47}$' THEN
         RAISE EXCEPTION 'invalid board name %', quote_nullable(left(name, 80)) USING ERRCODE = 'invalid_parameter_value',
             HINT = 'A name is 1 to 48 lower-case letters, digits and underscores and begins with a letter.';
     ELSIF metric IS NULL OR NOT EXISTS (

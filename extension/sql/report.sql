@@ -413,7 +413,7 @@ BEGIN
     END IF;
     SELECT s.* INTO t FROM defidata.token_stats s WHERE s.token = defidata.known_token(report.token);
     IF NOT FOUND THEN
-        RETURN defidata.report_page(COALESCE(NULLIF(token, ''), '?'), 'No such token was mentioned in the last 14 days.',
+        RETURN defidata.report_page(COALESCE(NULLIF(left(token, 80), ''), '?'), 'No such token was mentioned in the last 14 days.',
                                     xmlelement(NAME p, 'SELECT token FROM defidata.token_stats lists those that were.'));
     END IF;
     RETURN defidata.report_page(concat_ws(' – ', t.token, t.name), 'The hour from ' || defidata.show_time(t.hour),

@@ -188,7 +188,7 @@ BEGIN
     END IF;
     FOR col IN SELECT * FROM defidata.source_columns(relation, kind, columns) LOOP
         IF col.type IS NULL AND (col.required OR columns ? col.logical) THEN
-            RAISE EXCEPTION 'relation % has no column "%" for %', relation, col.actual, col.logical
+            RAISE EXCEPTION 'relation % has no column "%" for %', relation, left(col.actual, 80), col.logical
                 USING ERRCODE = 'undefined_column',
                       HINT = format('Name the right one in the argument columns of defidata_attach, for example ''{"%s": "my_column"}''.', col.logical);
         ELSIF defidata.type_family(col.type) <> ALL (col.families) THEN
@@ -214,7 +214,7 @@ BEGIN
     IF name IS NULL OR name = '' OR octet_length(name) > 127 THEN
         RAISE EXCEPTION 'a source needs a name of 1 to 127 bytes' USING ERRCODE = 'invalid_parameter_value';
     ELSIF kind IS NULL OR kind NOT IN ('mentions', 'prices') THEN
-        RAISE EXCEPTION 'kind must be mentions or prices, not %', quote_nullable(kind)
+        RAISE EXCEPTION 'kind must be mentions or prices, not %', quote_nullable(left(kind, 80))
             USING ERRCODE = 'invalid_parameter_value';
     ELSIF relation IS NULL THEN
         RAISE EXCEPTION 'a source needs a relation' USING ERRCODE = 'invalid_parameter_value';
@@ -277,7 +277,7 @@ DECLARE
     detail      text;
 BEGIN
     IF octet_length(local_name) > 63 THEN
-        RAISE EXCEPTION 'foreign table name "%" is too long', local_name USING ERRCODE = 'name_too_long',
+        RAISE EXCEPTION 'foreign table name "%" is too long', left(local_name, 80) USING ERRCODE = 'name_too_long',
             HINT = 'Make a foreign table of your own and attach it with defidata_attach.';
     END IF;
     BEGIN
@@ -337,9 +337,9 @@ BEGIN
                                     format('defidata_remote.%I', server || '_' || wanted.remote_table)::regclass, '{}');
         ELSIF wanted.kind = 'prices' THEN
             RAISE NOTICE 'remote table %.% does not exist or is not readable; going on without prices',
-                         remote_schema, wanted.remote_table;
+                         left(remote_schema, 80), left(wanted.remote_table, 80);
         ELSE
-            RAISE EXCEPTION 'remote table %.% does not exist or is not readable', remote_schema, wanted.remote_table
+            RAISE EXCEPTION 'remote table %.% does not exist or is not readable', left(remote_schema, 80), left(wanted.remote_table, 80)
                 USING ERRCODE = 'undefined_table',
                       HINT = 'Name the table in the argument mentions, and grant SELECT on it to the mapped remote user.';
         END IF;
@@ -355,7 +355,7 @@ BEGIN
     PERFORM defidata.setup();
     DELETE FROM defidata.source s WHERE s.name = defidata_detach.name;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'source % is not attached', quote_nullable(name) USING ERRCODE = 'undefined_object',
+        RAISE EXCEPTION 'source % is not attached', quote_nullable(left(name, 80)) USING ERRCODE = 'undefined_object',
             HINT = 'SELECT name FROM defidata.source lists the sources.';
     END IF;
 END

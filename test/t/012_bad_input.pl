@@ -1,0 +1,158 @@
+# Bad input at its largest and oddest, from a remote and as arguments: strings of
+# 300 MB, hours of every kind, long numbers, long and empty lists, what may not be
+# read.  Each is rejected for its reason or refused with an SQLSTATE and a message
+# of a reasonable length, and its neighbours are untouched.  Small bad values are
+# in sql/import.sql, clean.sql, settings.sql, prices.sql, publish.sql and errors.sql.
+
+use strict;
+use warnings;
+
+use Defidata;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $pair = Defidata->new;
+
+# judged lists the rows of a database that a test has brought, with what became of them
+sub judged
+{
+	my ($database) = @_;
+	return $pair->sql($database, q(SELECT id, length(symbol), token, reason FROM defidata.raw_mentions WHERE id ~ '^bad' ORDER BY id COLLATE "C"));
+}
+
+subtest 'rows of a remote' => sub {
+	local $pair->{remote_database} = $pair->another_remote('odd', 'SELECT');
+	my ($hour, $half) = ($pair->epoch(2), $pair->epoch(2) - 1800);
+	my $years = $pair->epoch(0) + 10 * 365 * 86400;
+	$pair->remote_sql(<<"END");
+INSERT INTO tweetvolumeshours (id, "timestamp", symbol, count, sentiment) VALUES
+	('bad 01', $hour, repeat('x', 300000000), 1, 0), ('bad 02', $hour, repeat(' ', 1000000) || 'BTC', 1, 0), ('bad 03', $hour, repeat('BTC ', 250000), 1, 0),
+	('bad 04', $hour, U&'\\00A0BTC', 1, 0), ('bad 05', $hour, U&'\\0410DA', 1, 0), ('bad 06', $hour, U&'\\216B', 1, 0), ('bad 07', $hour, E'BTC\\n', 1, 0),
+	('bad 08', $hour, E'\\'"\\\\; DROP TABLE x; --', 1, 0), ('bad 09', $hour, '', 1, 0), ('bad 10', $hour, NULL, 1, 0),
+	('bad 11', NULL, 'BTC', 1, 0), ('bad 12', -2147483648, 'BTC', 1, 0), ('bad 13', 2147483647, 'BTC', 1, 0), ('bad 14', 0, 'BTC', 1, 0),
+	('bad 15', $years, 'BTC', 1, 0), ('bad 16', $half, 'BTC', 1, 0),
+	('bad 20', $hour, 'BTC', NULL, 0), ('bad 21', $hour, 'BTC', -1, 0), ('bad 22', $hour, 'BTC', 1.5, 0), ('bad 23', $hour, 'BTC', 'NaN', 0),
+	('bad 24', $hour, 'BTC', 1e9, 0), ('bad 25', $hour, 'BTC', 1e9 + 1, 0), ('bad 26', $hour, 'BTC', 2 ^ 63, 0), ('bad 27', $hour, 'BTC', 1e308, 0),
+	('bad 30', $hour, 'BTC', 1, 'NaN'), ('bad 31', $hour, 'BTC', 1, 'Infinity'), ('bad 32', $hour, 'BTC', 1, '-Infinity'),
+	('bad 33', $hour, 'BTC', 1, 1e308), ('bad 34', $hour, 'BTC', 1, 1e308);
+INSERT INTO cmc_price (id, symbol, slug, price, market_cap, "timestamp") VALUES
+	('bad 40', 'BTC', 'bitcoin', 55, repeat('9', 1000000), $hour), ('bad 41', 'BTC', 'bitcoin', repeat('9', 1000)::numeric, 'n/a', $hour),
+	('bad 42', 'BTC', 'bitcoin', 1e-320, repeat(' ', 1000000), $hour), ('bad 43', 'BTC', repeat('b', 1000000), 55, '1', $hour), ('bad 44', 'BTC', 'bitcoin', 'NaN', '1', $hour);
+END
+	my $database = $pair->database;
+	$pair->refresh($database);
+	is(judged($database), <<'END' =~ s/\n\z//r, 'symbols, hours, counts and sentiments');
+bad 01|300000000||symbol
+bad 02|1000003|BTC|
+bad 03|1000000||symbol
+bad 04|4||symbol
+bad 05|3||symbol
+bad 06|1||symbol
+bad 07|4|BTC|
+bad 08|21||symbol
+bad 09|0||symbol
+bad 10|||symbol
+bad 11|3||hour
+bad 12|3||hour
+bad 13|3||hour
+bad 14|3||hour
+bad 15|3||hour
+bad 16|3|BTC|
+bad 20|3||mentions
+bad 21|3||mentions
+bad 22|3||mentions
+bad 23|3||mentions
+bad 24|3|BTC|
+bad 25|3||mentions
+bad 26|3||mentions
+bad 27|3||mentions
+bad 30|3||sentiment
+bad 31|3||sentiment
+bad 32|3||sentiment
+bad 33|3||sentiment
+bad 34|3||sentiment
+END
+	is($pair->sql($database, q(SELECT id, length(asset), price, market_cap, reason FROM defidata.prices WHERE id ~ '^bad' ORDER BY id)), <<'END' =~ s/\n\z//r, 'quotes');
+bad 40|7|55||
+bad 41|7|||price
+bad 42|7|1e-320||
+bad 43|1000000|55|1|
+bad 44|7|NaN|1|price
+END
+	is($pair->sql($database, q(SELECT length(symbol), rows FROM defidata.rejects WHERE length(symbol) > 100 ORDER BY 1)), "1000000|1\n300000000|1", 'rejects shows them');
+	# hours that are none have no place in the comparison by hours
+	$pair->check_invariants($database, 'afterwards', refreshed => 1, extra => 3);
+};
+
+subtest 'hours of a remote as timestamptz' => sub {
+	local $pair->{remote_database} =
+	  $pair->another_remote('moments', 'ALTER TABLE tweetvolumeshours ALTER "timestamp" TYPE timestamptz USING to_timestamp("timestamp")');
+	$pair->remote_sql(q(INSERT INTO tweetvolumeshours (id, "timestamp", symbol, count) SELECT 'bad ' || n, at, 'BTC', 1 FROM (VALUES
+	(1, 'infinity'::timestamptz), (2, '-infinity'), (3, '0001-01-01 00:00+00'), (4, '4713-01-01 00:00+00 BC'), (5, '294276-12-31 23:59+00'), (6, NULL)) v (n, at)));
+	my $database = $pair->database;
+	$pair->refresh($database);
+	is(judged($database), join("\n", map { "bad $_|3||hour" } 1 .. 6), 'rejected');
+	is($pair->sql($database, 'SELECT latest_hour = ' . $pair->hour(0) . ' FROM defidata.publication'), 't', 'the neighbours are published');
+};
+
+subtest 'arguments of 300 MB' => sub {
+	my $database = $pair->database;
+	$pair->refresh($database);
+	$pair->sql($database, <<'END');
+CREATE TABLE long (x text, white text);
+ALTER TABLE long ALTER x SET STORAGE external, ALTER white SET STORAGE external;
+INSERT INTO long VALUES (repeat('x', 300000000), repeat(' ', 300000000) || 'BTC');
+-- SQLSTATE, and the length of all that the user is told
+CREATE FUNCTION told(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	detail  text;
+	hint    text;
+BEGIN
+	EXECUTE statement;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+	RETURN SQLSTATE || CASE WHEN length(message || detail || hint) > 2000 THEN ' at length' ELSE '' END;
+END $$;
+END
+	is($pair->sql($database, 'SELECT (defidata_explain(x)).rule, defidata_clean(x), (defidata_explain(white)).rule, defidata_clean(white) FROM long'),
+		'too long||list|BTC', 'cleaning');
+	my %calls = (
+		q{defidata_set('match', x)} => '22023', q{defidata_set(x, 'on')} => '22023', q{defidata_set('symbol_pattern', x)} => '22023',
+		q{defidata_set('overlap', x)} => '22023', q{defidata_set('batch_size', x)} => '22023',
+		q{defidata_add_board(x, 'sma_24h')} => '22023', q{defidata_add_board('b', x)} => '22023', q{defidata_add_board('b', 'sma_24h', x)} => '22023',
+		q{defidata_drop_board(x)} => '42704', q{defidata_board_as_of(x, now())} => '42704',
+		q{defidata_attach(x, 'mentions', 'long')} => '22023', q{defidata_attach('a', x, 'long')} => '22023',
+		q{defidata_attach('a', 'mentions', 'long', jsonb_build_object('id', left(x, 200000000)))} => '42703', q{defidata_detach(x)} => '42704',
+		q{defidata_attach_server('ct_scanner', x)} => '42P01', q{defidata_attach_server('ct_scanner', mentions => x)} => '42622', q{defidata_grant(CURRENT_USER::regrole, x)} => '22023',
+		q{defidata_load_prices(to_jsonb(x))} => '54000|22023', q{defidata_schedule(x)} => '55000',
+		q{x::defidata.series} => '22P02', q{defidata_history(x)} => 'no error', q{defidata_document(x)} => 'no error', q{defidata_report(x)} => 'no error');
+	foreach my $call (sort keys %calls)
+	{
+		like($pair->sql($database, "SELECT told('SELECT @{[$call =~ s/'/''/gr]} FROM long')"), qr/^(?:$calls{$call})$/, $call);
+	}
+	$pair->check_invariants($database, 'afterwards');
+};
+
+subtest 'lists of no and of many symbols' => sub {
+	my $database = $pair->database;
+	$pair->sql($database, q(SELECT defidata_set('use_builtin_list', 'off')));
+	is($pair->sql($database, q(SELECT defidata_clean('btc'), defidata_clean('1inch'))), 'BTC|', 'none: the pattern alone');
+	$pair->sql($database, q(INSERT INTO defidata.token (symbol, enabled) SELECT format('Listed%s.%s', i % 10, i), i % 10 <> 0 FROM generate_series(1, 100000) i));
+	is($pair->sql($database, q(SELECT count(*) FILTER (WHERE defidata_clean('$' || lower(symbol) || '/USDT') = symbol), count(*) FILTER (WHERE (defidata_explain(upper(symbol))).rule = 'disabled'),
+		count(defidata_clean(symbol || '0')) FROM defidata.token)), '90000|10000|0', '100,000, each of them is found');
+	$pair->check_invariants($database, 'a cycle with them', clean => 0);
+};
+
+subtest 'what may not be read' => sub {
+	my $database = $pair->database;
+	$pair->remote_sql('CREATE TABLE hidden AS SELECT * FROM tweetvolumeshours');
+	$pair->fails($database, "SELECT defidata_attach_server('ct_scanner', mentions => 'hidden')", '42P01', qr/hidden does not exist or is not readable.*HINT:.*grant SELECT/s, 'by the remote\'s role');
+	$pair->sql($database, q(CREATE ROLE outsider; SELECT defidata_grant('outsider', 'operator'); CREATE TABLE secret (a integer)));
+	$pair->fails($database, "SET ROLE outsider; SELECT defidata_checksum('secret')", '42501', qr/permission denied for table secret/, 'by an operator');
+	$pair->fails($database, "SET ROLE outsider; SELECT defidata_attach('mine', 'mentions', 'secret')", '42501', qr/permission denied for function/, 'nor attached by one');
+	$pair->check_invariants($database, 'afterwards');
+};
+
+$pair->finish_tests;
