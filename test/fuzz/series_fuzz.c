@@ -302,7 +302,18 @@ check_metrics(const Plain *plain, int t, double share, const double *figures)
 	check_figure(figures[METRIC_COVERAGE_14D], fortnight.n / 336.0L, 1);
 }
 
-/* Walks over all hours, and jumps into the middle: the bits must be the same. */
+/* Requires the same bits. */
+static void
+check_same(const double *figures, const double *again)
+{
+	for (int i = 0; i < METRICS_AND_LEVELS; i++)
+		REQUIRE(isnan(figures[i]) ? isnan(again[i]) : figures[i] == again[i]);
+}
+
+/*
+ * Walks over all hours, jumps into the middle, and puts one hour together from
+ * its days: the bits must be the same.
+ */
 UNCOUNTED static void
 fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 			 const SeriesEntry *entries, int count, int choice)
@@ -312,6 +323,8 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 	double		share = choice % 5 / 4.0;
 	double		figures[METRICS_AND_LEVELS];
 	double		again[METRICS_AND_LEVELS];
+	RunningSums room_of_days[DAY_SUMS_ROOM];
+	DaySums		days;
 	MetricsWalk walk;
 	MetricsWalk jump;
 
@@ -336,8 +349,16 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 		metrics_add(&jump, entries + from, count - from);
 		metrics_ready(&jump);
 		metrics_move(&jump, plain->first + t, again);
-		for (int i = 0; i < METRICS_AND_LEVELS; i++)
-			REQUIRE(isnan(figures[i]) ? isnan(again[i]) : figures[i] == again[i]);
+		check_same(figures, again);
+
+		/* from sums by day, whose parts come in any order */
+		memset(&days, 0, sizeof(days));
+		days.hour = plain->first + t;
+		days_add(&days, observed, entries + from, count - from);
+		days_add(&days, observed, entries, from);
+		metrics_start_days(&jump, observed, share, &days, room_of_days);
+		metrics_move(&jump, plain->first + t, again);
+		check_same(figures, again);
 	}
 }
 
