@@ -42,6 +42,8 @@ my %loops = (
 	'replacing hours' => "SELECT count(defidata.replace_hours(series, odd, hours)) FROM input, $again",
 	'unrolling' => "SELECT count(sma) FROM input, $again, defidata_unroll(series)",
 	'unrolling over given hours' => "SELECT count(sma) FROM input, $again, defidata_unroll(series, '30 days', hours)",
+	'metrics of a long series' => "SELECT count(sma_14d) FROM input, $again, defidata.metrics_between(ARRAY[series], hours, '-infinity', 'infinity', 0.75)",
+	'metrics at an hour' => "SELECT (defidata.metrics_at(series, hours, '2100-01-01 00:00Z', 0.75)).sma_14d FROM input, $again GROUP BY i",
 	'metrics' => "SELECT sum(m.sum) FROM $again, LATERAL (SELECT sum(sma_14d) FROM defidata.metrics WHERE hour < to_timestamp(1e9 * i)) m",
 	'recompute' => 'DO $$ BEGIN FOR i IN 1 .. 10000 LOOP PERFORM defidata_recompute(); END LOOP; END $$');
 $pair->sql($database, 'INSERT INTO defidata.token (symbol) SELECT symbol FROM list');
@@ -51,7 +53,8 @@ $pair->sql($database, 'INSERT INTO defidata.token (symbol) SELECT symbol FROM li
 sub strike
 {
 	my ($statement, $fault) = @_;
-	my $session = $pair->session($database, $fault eq 'timeout' ? (statement_timeout => '500ms') : ());
+	# the server compiles expressions without a look at interrupts
+	my $session = $pair->session($database, jit => 'off', $fault eq 'timeout' ? (statement_timeout => '500ms') : ());
 	my $pid = $session->pid;
 
 	my $struck = time + 0.5;
