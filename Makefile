@@ -6,7 +6,7 @@ OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_code
 
 # the install script, in the order in which its parts build on each other
 PARTS = schema builtin_token series clean setting setup source import compute metrics price board publish \
-	document run backfill reconcile maintain legacy grant schedule status report
+	document run backfill reconcile maintain distribute legacy grant schedule status report
 DATA_built = extension/defidata--1.0.sql
 EXTRA_CLEAN = extension/sql/builtin_token.sql
 

@@ -57,6 +57,9 @@ BEGIN
     FOR target IN SELECT f::text FROM defidata.callable_functions(level) f LOOP
         EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', target, role);
     END LOOP;
+    IF (SELECT count(*) FROM defidata.distributed_tables()) > 0 THEN
+        PERFORM defidata.prepare_workers();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';

@@ -27,8 +27,9 @@ CREATE FUNCTION defidata.metrics_query(from_hour text, until_hour text, conditio
         $sql$, from_hour, until_hour, condition);
 COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of a week f.week, and which weeks';
 
+-- The view stands where the hours are: Citus is not to take it to the workers.
 CREATE FUNCTION defidata.setup_metrics() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET citus.enable_ddl_propagation = off
 AS $$
 DECLARE
     pair text[];

@@ -94,6 +94,8 @@ INSERT INTO entry_point VALUES
     ('defidata_check', '', 'TABLE(name text, state text, value text, hint text)', 'v u f'),
     ('defidata_checksum', 'relation regclass', 'text', 's u f'),
     ('defidata_grant', 'role regrole, level text', 'void', 'v u f'),
+    ('defidata_distribute', '', 'TABLE(relation text, key text, shards bigint)', 'v u f'),
+    ('defidata_undistribute', '', 'integer', 'v u f'),
     ('defidata_rolling', 'hour timestamp with time zone, mentions bigint, sentiment double precision', 'defidata.series', 'i s a'),
     ('defidata_rolling', 'hour timestamp with time zone, mentions bigint, sentiment double precision, sentiment_weight bigint', 'defidata.series', 'i s a'),
     ('defidata_unroll', 'series defidata.series, window_width interval DEFAULT ''24:00:00''::interval, observed timestamp with time zone[] DEFAULT NULL::timestamp with time zone[]',

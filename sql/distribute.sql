@@ -1,0 +1,54 @@
+-- Distributed tables, as far as a PostgreSQL without Citus can tell: what it
+-- says, and that tables and statements keep the shape that can be distributed.
+-- test/citus.sh has the rest.
+BEGIN;
+SET client_min_messages = warning;
+SELECT error_of('SELECT * FROM defidata_distribute()', true);
+SELECT error_of('SELECT defidata_undistribute()', true);
+SELECT * FROM defidata.distributed_tables();
+
+-- A distributed table's unique keys hold the column that it is distributed by,
+-- and nothing about it needs the other rows, or another table.
+SELECT k.relation, k.key, bool_and(a.attname IS NOT NULL) AS in_each_key
+  FROM defidata.shard_keys() k
+  JOIN pg_index i ON i.indrelid = k.relation::regclass AND i.indisunique
+  LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = k.key AND a.attnum = ANY (i.indkey)
+ GROUP BY k.relation, k.key ORDER BY k.relation;
+SELECT k.relation, c.conname FROM defidata.shard_keys() k JOIN pg_constraint c ON k.relation::regclass IN (c.conrelid, c.confrelid) AND c.contype <> 'p';
+SELECT k.relation, t.tgname FROM defidata.shard_keys() k JOIN pg_trigger t ON t.tgrelid = k.relation::regclass;
+SELECT k.relation, a.attname FROM defidata.shard_keys() k
+  JOIN pg_attribute a ON a.attrelid = k.relation::regclass AND a.attnum > 0 AND (a.atthasdef OR a.attidentity <> '');
+
+-- What runs on the shards depends on its arguments alone: C functions, immutable.
+SELECT p.oid::regprocedure::text COLLATE "C" AS function, p.provolatile, l.lanname
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+ WHERE p.pronamespace = 'defidata'::regnamespace
+   AND (p.proname IN ('metrics_at', 'metrics_at_add', 'metrics_at_finish', 'replace_hours', 'mentions_between', 'entries', 'series_send')
+        OR p.oid IN (SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                      WHERE r.ev_class = 'defidata.metrics'::regclass AND d.refclassid = 'pg_proc'::regclass))
+ ORDER BY 1;
+
+-- The view joins each copy of the facts by token to the first, has no WITH, and
+-- sets nothing up to be found row by row.
+SELECT v.def ~* '\mWITH\s+\w+\s+AS\M' AS has_with, v.def ~* '\m(LIMIT|OFFSET|UNION|OVER|nextval|now)\M' AS has_other,
+       regexp_count(v.def, 'defidata\.mention_series|JOIN mention_series|mention_series [a-z]+') AS parts,
+       regexp_count(v.def, '\.token = f\.token') AS joined_by_token
+  FROM (SELECT pg_get_viewdef('defidata.metrics'::regclass) AS def) v;
+-- the statement of token_stats groups the facts by token and has no WITH
+SELECT p.prosrc ~ 'FROM defidata\.mention_series f\s+WHERE [^()]*\([^()]*\)[^()]*\([^()]*\)\s+GROUP BY f\.token\)' AS grouped_by_token,
+       p.prosrc ~* '\mWITH\s+\w+\s+AS\M' AS has_with
+  FROM pg_proc p WHERE p.oid = 'defidata.publish_token_stats'::regproc;
+
+-- Statements that Citus refuses; no function may hold one.
+CREATE TEMP VIEW body AS
+SELECT p.oid::regprocedure AS function, regexp_replace(p.prosrc, '--[^\n]*', '', 'g') AS source FROM pg_proc p
+  JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'defidata' AND p.prosrc ~ 'defidata\.(raw_mentions|prices|mention_series)';
+SELECT function AS selects_no_column FROM body WHERE source ~ '\(SELECT FROM defidata\.(raw_mentions|prices|mention_series)';
+SELECT function AS has_subselect_in_values FROM body
+ WHERE source ~ 'VALUES \([^;]*\(SELECT [^;]*defidata\.(raw_mentions|prices|mention_series)';
+SELECT function AS has_parameter_in_conflict FROM body
+ WHERE source ~ 'INSERT INTO defidata\.(raw_mentions|prices|mention_series)[^;]*ON CONFLICT[^;$]*\$\d';
+SELECT function AS merges FROM body WHERE source ~ '\mMERGE INTO\M';
+SELECT function AS joins_laterally FROM body WHERE source ~ 'LATERAL \(SELECT[^()]*FROM defidata\.(raw_mentions|prices|mention_series)';
+ROLLBACK;
