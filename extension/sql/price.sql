@@ -44,7 +44,7 @@ COMMENT ON FUNCTION defidata.price_change(float8, float8) IS 'price against form
 CREATE FUNCTION defidata.price_stats(hour timestamptz)
     RETURNS TABLE (token text, price float8, price_change_1h float8, price_change_24h float8, price_change_7d float8,
                    price_volatility_7d float8, market_cap float8, price_at timestamptz)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan SET work_mem = '64MB'
 AS $$
 DECLARE
     hour_end constant timestamptz := hour + interval '1 hour';
@@ -69,22 +69,23 @@ BEGIN
          WHERE q.at < hour_end AND q.at >= hour_end - interval '168 hours'
          ORDER BY q.token, defidata.hour_of(q.at), q.at DESC, q.id DESC)
     SELECT q.token, q.price,
-           CASE WHEN h1.at < q.at THEN defidata.price_change(h1.price, q.price) END,
-           COALESCE(CASE WHEN h24.at < q.at THEN defidata.price_change(h24.price, q.price) END, q.change_24h),
-           CASE WHEN h168.at < q.at THEN defidata.price_change(h168.price, q.price) END,
+           CASE WHEN q.at_1h < q.at THEN defidata.price_change(q.price_1h, q.price) END,
+           COALESCE(CASE WHEN q.at_24h < q.at THEN defidata.price_change(q.price_24h, q.price) END, q.change_24h),
+           CASE WHEN q.at_7d < q.at THEN defidata.price_change(q.price_7d, q.price) END,
            v.volatility, q.market_cap, q.at
-      FROM newest q
-      LEFT JOIN newest h1 ON h1.token = q.token AND h1.age = 1
-      LEFT JOIN newest h24 ON h24.token = q.token AND h24.age = 24
-      LEFT JOIN newest h168 ON h168.token = q.token AND h168.age = 168
+      FROM (SELECT n.token, max(n.at) AS at, max(n.price) FILTER (WHERE n.age = 0) AS price,
+                   max(n.change_24h) FILTER (WHERE n.age = 0) AS change_24h, max(n.market_cap) FILTER (WHERE n.age = 0) AS market_cap,
+                   max(n.at) FILTER (WHERE n.age = 1) AS at_1h, max(n.price) FILTER (WHERE n.age = 1) AS price_1h,
+                   max(n.at) FILTER (WHERE n.age = 24) AS at_24h, max(n.price) FILTER (WHERE n.age = 24) AS price_24h,
+                   max(n.at) FILTER (WHERE n.age = 168) AS at_7d, max(n.price) FILTER (WHERE n.age = 168) AS price_7d
+              FROM newest n GROUP BY n.token HAVING count(*) FILTER (WHERE n.age = 0) > 0) q
       -- 8760 hours make a year
       LEFT JOIN (SELECT s.token, CASE WHEN count(*) >= 24 THEN stddev_samp(ln(s.price) - ln(s.former)) * sqrt(8760) END AS volatility
                    FROM (SELECT l.token, l.price, l.hour, lag(l.price) OVER w AS former, lag(l.hour) OVER w AS former_hour
                            FROM hourly l
                          WINDOW w AS (PARTITION BY l.token ORDER BY l.hour)) s
                   WHERE s.hour = s.former_hour + interval '1 hour'
-                  GROUP BY s.token) v ON v.token = q.token
-     WHERE q.age = 0;
+                  GROUP BY s.token) v ON v.token = q.token;
 END
 $$;
 COMMENT ON FUNCTION defidata.price_stats(timestamptz) IS 'price figures of every token that has quotes, as of the hour''s end';
