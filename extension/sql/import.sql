@@ -256,7 +256,9 @@ AS $$
 DECLARE
     piece  record;
     part   text := condition;
-    merge  boolean := low IS NOT NULL OR hours IS NULL OR NOT isfinite(hours[1]) OR COALESCE(hours && reread, false);
+    -- from a shard no error comes back by which to know that an id is there already
+    merge  boolean := low IS NOT NULL OR hours IS NULL OR NOT isfinite(hours[1]) OR COALESCE(hours && reread, false)
+                      OR (SELECT count(*) FROM defidata.distributed_tables()) > 0;
     poison record;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_part.source);
