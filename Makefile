@@ -32,7 +32,7 @@ extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PAR
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
-.PHONY: demo demo-stop test test-matrix fuzz bench check-code dist
+.PHONY: demo demo-stop test test-citus test-matrix fuzz bench check-code dist
 demo:
 	test/demo/demo.sh start
 demo-stop:
@@ -41,6 +41,8 @@ test-matrix:
 	test/matrix.sh
 test:
 	test/run.sh
+test-citus:
+	FAMILY=test/t/040_citus.pl test/run.sh
 bench:
 	test/bench/run.sh
 fuzz:

@@ -64,7 +64,7 @@ BEGIN
                     USING format('DO %L', format('BEGIN SET LOCAL citus.enable_ddl_propagation = off; %s END', commands)) LOOP
         RAISE EXCEPTION 'worker %:% cannot be prepared: %', failed.nodename, failed.nodeport, failed.result
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'Each worker needs the files of defidata, of this version, and the roles of this server.';
+                  HINT = 'Each worker needs the files of this version of defidata, and each role that may read here. A role that is older than Citus is not there: CREATE ROLE makes it.';
     END LOOP;
 END
 $$;

@@ -165,6 +165,8 @@ subtest 'another worker' => sub {
 	is(scalar(split /\n/, placements()), 9, 'shards of every table are on all three');
 	same('moved as they are');
 	$plain->fill(3, 3);
+	# its id is there, in an hour that is not read again
+	$plain->remote_sql(sprintf q(UPDATE tweetvolumeshours SET "timestamp" = %d WHERE id = '%d-7'), $plain->epoch(3), $plain->epoch(20));
 	both($refresh, 'the next refresh');
 	is($citus->sql($database, 'SET ROLE reader; SELECT count(*) > 0 FROM defidata.metrics'), 't', 'an analyst reads there too');
 };
@@ -222,4 +224,5 @@ subtest 'undistribute' => sub {
 
 $_->stop('fast') foreach @workers;
 $citus->analytics->stop('fast');
+is($citus->bad_log_lines, '', 'nothing of that kind in the coordinator\'s log either');
 $plain->finish_tests;

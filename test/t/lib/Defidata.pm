@@ -83,13 +83,13 @@ sub new
 		expected => {}
 	}, $class;
 
-	$self->{analytics} = $self->_cluster($beside ? 'analytics_beside' : 'analytics');
+	$self->{analytics} = $self->cluster($beside ? 'analytics_beside' : 'analytics');
 	if ($beside)
 	{
 		$self->{remote} = $beside->{remote};
 		return $self;
 	}
-	$self->{remote} = $self->_cluster('remote', allows_streaming => $option{streaming} ? 'logical' : 0);
+	$self->{remote} = $self->cluster('remote', allows_streaming => $option{streaming} ? 'logical' : 0);
 	$self->{remote}->safe_psql('postgres', "SET log_statement = none; CREATE ROLE $role LOGIN PASSWORD '$password'");
 	$self->{remote}->safe_psql('postgres', "CREATE DATABASE $self->{remote_database} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
 	$self->make_remote_tables($self->{remote_database});
@@ -97,8 +97,8 @@ sub new
 	return $self;
 }
 
-# _cluster starts one cluster on loopback that asks the remote's role for its password.
-sub _cluster
+# cluster starts one cluster on loopback that asks the remote's role for its password.
+sub cluster
 {
 	my ($self, $name, %init) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
