@@ -66,11 +66,12 @@ AS $$
 DECLARE
     known constant text[] := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week);
 BEGIN
+    IF again THEN
+        -- what the hours no longer have comes last, where unnest gives no series
+        tokens := tokens || ARRAY(SELECT k FROM unnest(known) k WHERE k <> ALL (tokens));
+    END IF;
     UPDATE defidata.mention_series s SET series = defidata.replace_hours(s.series, f.series, hours)
-      FROM (SELECT * FROM unnest(tokens, series) t (token, series)
-            UNION ALL
-            -- what the hours no longer have
-            SELECT k, NULL FROM unnest(known) k WHERE again AND k <> ALL (tokens)) f
+      FROM unnest(tokens, replace_facts.series) f (token, series)
      WHERE s.week = replace_facts.week AND s.token = f.token
        AND (NOT again OR defidata.series_send(defidata.replace_hours(s.series, f.series, hours)) <> defidata.series_send(s.series));
     INSERT INTO defidata.mention_series (token, week, series)
