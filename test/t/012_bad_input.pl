@@ -95,13 +95,13 @@ subtest 'hours of a remote as timestamptz' => sub {
 	is($pair->sql($database, 'SELECT latest_hour = ' . $pair->hour(0) . ' FROM defidata.publication'), 't', 'the neighbours are published');
 };
 
-subtest 'arguments of 300 MB' => sub {
+subtest 'arguments of 300 MB, and of 1 MB where more would take minutes' => sub {
 	my $database = $pair->database;
 	$pair->refresh($database);
 	$pair->sql($database, <<'END');
-CREATE TABLE long (x text, white text);
+CREATE TABLE long (x text, white text, m text);
 ALTER TABLE long ALTER x SET STORAGE external, ALTER white SET STORAGE external;
-INSERT INTO long VALUES (repeat('x', 300000000), repeat(' ', 300000000) || 'BTC');
+INSERT INTO long VALUES (repeat('x', 300000000), repeat(' ', 300000000) || 'BTC', repeat('m', 1000000));
 -- SQLSTATE, and the length of all that the user is told
 CREATE FUNCTION told(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -120,14 +120,14 @@ END
 		'too long||list|BTC', 'cleaning');
 	my %calls = (
 		q{defidata_set('match', x)} => '22023', q{defidata_set(x, 'on')} => '22023', q{defidata_set('symbol_pattern', x)} => '22023',
-		q{defidata_set('overlap', x)} => '22023', q{defidata_set('batch_size', x)} => '22023',
+		q{defidata_set('overlap', m)} => '22023', q{defidata_set('batch_size', m)} => '22023',
 		q{defidata_add_board(x, 'sma_24h')} => '22023', q{defidata_add_board('b', x)} => '22023', q{defidata_add_board('b', 'sma_24h', x)} => '22023',
 		q{defidata_drop_board(x)} => '42704', q{defidata_board_as_of(x, now())} => '42704',
 		q{defidata_attach(x, 'mentions', 'long')} => '22023', q{defidata_attach('a', x, 'long')} => '22023',
-		q{defidata_attach('a', 'mentions', 'long', jsonb_build_object('id', left(x, 200000000)))} => '42703', q{defidata_detach(x)} => '42704',
-		q{defidata_attach_server('ct_scanner', x)} => '42P01', q{defidata_attach_server('ct_scanner', mentions => x)} => '42622', q{defidata_grant(CURRENT_USER::regrole, x)} => '22023',
+		q{defidata_attach('a', 'mentions', 'long', jsonb_build_object('id', m))} => '42703', q{defidata_detach(x)} => '42704',
+		q{defidata_attach_server('ct_scanner', m)} => '42P01', q{defidata_attach_server('ct_scanner', mentions => m)} => '42622', q{defidata_grant(CURRENT_USER::regrole, m)} => '22023',
 		q{defidata_load_prices(to_jsonb(x))} => '54000|22023', q{defidata_schedule(x)} => '55000',
-		q{x::defidata.series} => '22P02', q{defidata_history(x)} => 'no error', q{defidata_document(x)} => 'no error', q{defidata_report(x)} => 'no error');
+		q{x::defidata.series} => '22P02', q{defidata_history(m)} => 'no error', q{defidata_document(x)} => 'no error', q{defidata_report(m)} => 'no error');
 	foreach my $call (sort keys %calls)
 	{
 		like($pair->sql($database, "SELECT told('SELECT @{[$call =~ s/'/''/gr]} FROM long')"), qr/^(?:$calls{$call})$/, $call);
