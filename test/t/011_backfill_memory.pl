@@ -25,6 +25,7 @@ my $database = $pair->database;
 
 $pair->remote_sql(<<"END");
 TRUNCATE tweetvolumeshours, cmc_price;
+CREATE INDEX ON tweetvolumeshours ("timestamp");
 INSERT INTO tweetvolumeshours (id, "timestamp", symbol, count, sentiment)
 SELECT i, @{[$pair->base]} - 3600 * (i / 1000), translate(lpad((i % 1000)::text, 4, '0'), '0123456789', 'QWXYZJKVUH'), i % 97, i % 11 / 10.0
   FROM generate_series(0, 1000 * $hours - 1) i;
