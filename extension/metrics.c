@@ -203,17 +203,12 @@ MakeMetricsAtState(FunctionCallInfo fcinfo, MemoryContext context)
 Datum
 defidata_metrics_at_add(PG_FUNCTION_ARGS)
 {
-	MemoryContext context;
+	MemoryContext context = GetAggregateContext(fcinfo);
 	MetricsAtState *state = PG_ARGISNULL(0) ? NULL : (MetricsAtState *) PG_GETARG_POINTER(0);
 	SeriesReader reader;
 	SeriesEntry entries[SERIES_BATCH];
 	int			count;
 
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("function %u can be called by an aggregate only",
-						fcinfo->flinfo->fn_oid)));
 	if (state == NULL)
 		state = MakeMetricsAtState(fcinfo, context);
 	if (!PG_ARGISNULL(1))

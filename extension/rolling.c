@@ -68,20 +68,6 @@ AssertCheckRolling(const RollingState *state)
 	(void) state;
 }
 
-/* GetAggregateContext gives the memory of the states, or refuses the call. */
-static MemoryContext
-GetAggregateContext(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("function %u can be called by an aggregate only",
-						fcinfo->flinfo->fn_oid)));
-	return context;
-}
-
 /* MakeState makes an empty state. */
 static RollingState *
 MakeState(MemoryContext context, int capacity)

@@ -82,6 +82,20 @@ MakeSeries(const SeriesEntry *entries, int count)
 	return series;
 }
 
+/* GetAggregateContext gives the memory of the states, or refuses the call. */
+MemoryContext
+GetAggregateContext(FunctionCallInfo fcinfo)
+{
+	MemoryContext context;
+
+	if (!AggCheckCallContext(fcinfo, &context))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("function %u can be called by an aggregate only",
+						fcinfo->flinfo->fn_oid)));
+	return context;
+}
+
 /* TimestampTzGetHour truncates to the hour in UTC, within the legal years. */
 int32
 TimestampTzGetHour(TimestampTz time)

@@ -1,8 +1,9 @@
 /*
  * series.h
  *
- * The server's view of defidata.series: how its datums are read and made, and
- * how hours turn into timestamps.  The bytes are series_codec.h's.
+ * The server's view of defidata.series: how its datums are read and made, how
+ * hours turn into timestamps, and where the states of aggregates live.  The
+ * bytes are series_codec.h's.
  */
 #ifndef DEFIDATA_SERIES_H
 #define DEFIDATA_SERIES_H
@@ -28,6 +29,8 @@ extern void CheckSeriesSums(SeriesStatus status, int32 hour);
 extern void OpenSeries(SeriesReader *reader, const struct varlena *series);
 extern int	ReadSeries(SeriesReader *reader, SeriesEntry *entries, int max);
 extern struct varlena *MakeSeries(const SeriesEntry *entries, int count);
+
+extern MemoryContext GetAggregateContext(FunctionCallInfo fcinfo);
 
 extern int32 TimestampTzGetHour(TimestampTz time);
 extern TimestampTz HourGetTimestampTz(int32 hour);
