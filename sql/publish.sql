@@ -119,4 +119,17 @@ SELECT defidata_attach('publish test', 'mentions', 'feed');
 SELECT status, latest_hour AT TIME ZONE 'UTC' AS latest_hour FROM defidata_refresh();
 SELECT count(*), count(sma_24h) AS averages FROM defidata.token_stats;
 SELECT count(*) FROM defidata.trending;
+
+-- what comes late for the hours before one can unsettle it, and a rebuild says the same
+ROLLBACK TO start;
+DELETE FROM remote WHERE i = 200 AND symbol IN ('GROW', 'FADE', 'TIEA', 'TIEB');
+SELECT defidata_attach('publish test', 'mentions', 'feed');
+SELECT status FROM defidata_refresh();
+SELECT rows, settled FROM defidata.hours WHERE hour = to_timestamp(1748736000 + 3600 * 200);
+INSERT INTO remote SELECT i, 'late' || k || '-' || i, 1748736000 + 3600 * i, chr(65 + k), 1, 0 FROM generate_series(180, 199) i, generate_series(0, 15) k;
+SELECT count(*) FROM defidata_reconcile('100 years');
+SELECT rows, settled FROM defidata.hours WHERE hour = to_timestamp(1748736000 + 3600 * 200);
+SELECT defidata_checksum('defidata.hours') AS hours \gset
+SELECT defidata_recompute() > 0 AS recomputed, defidata_publish() AS published;
+SELECT defidata_checksum('defidata.hours') = :'hours' AS same;
 ROLLBACK;

@@ -101,6 +101,11 @@ BEGIN
     SELECT sum(c.tokens) INTO counted FROM counted c;
     -- an hour whose last row has moved away is not observed any more
     DELETE FROM defidata.hours h WHERE h.hour = ANY (hours) AND h.rows = 0;
+    -- the 24 observed hours after these are settled or not by what these hold
+    UPDATE defidata.hours h SET published = false
+      FROM (SELECT min(n) AS first, max(n) AS last FROM unnest(hours) n) changed
+     WHERE h.published AND h.hour > changed.first
+       AND h.hour <= COALESCE((SELECT max(f.hour) FROM (SELECT g.hour FROM defidata.hours g WHERE g.hour > changed.last ORDER BY g.hour LIMIT 24) f), changed.last);
     RETURN COALESCE(counted, 0);
 END
 $$;
