@@ -36,7 +36,9 @@ my %loops = (
 	'rolling up rows' => "SELECT defidata_rolling(hour, 1, 0.5) FROM input, unnest(hours) hour, $again",
 	'sorting hours' => "SELECT defidata.merge(s) FROM input, unnest(ARRAY[series, odd]) s, $again GROUP BY i",
 	'series from text' => "SELECT count(text::defidata.series) FROM input, $again",
-	'series from hostile text' => "SELECT count(digits::defidata.series) FROM input, $again",
+	# refused each time, and tried again
+	'series from hostile text' => q(DO $$ BEGIN FOR i IN 1 .. 10000 LOOP
+		BEGIN PERFORM digits::defidata.series FROM input; EXCEPTION WHEN invalid_text_representation THEN NULL; END; END LOOP; END $$),
 	'series to text' => "SELECT count(series::text) FROM input, $again",
 	'entries of a series' => "SELECT count(e) FROM input, $again, defidata.entries(series) e",
 	'replacing hours' => "SELECT count(defidata.replace_hours(series, odd, hours)) FROM input, $again",
