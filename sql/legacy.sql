@@ -22,6 +22,7 @@ SELECT c.relname, string_agg(a.attname || ' ' || format_type(a.atttypid, a.attty
 
 -- an API server needs no more than its search_path, and the grants survive a second call
 CREATE ROLE old_api;
+SELECT defidata_grant('old_api', 'reader');
 GRANT USAGE ON SCHEMA old_tables TO old_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA old_tables TO old_api;
 SELECT defidata_legacy_views('old_tables');

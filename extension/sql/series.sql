@@ -178,7 +178,7 @@ AS 'MODULE_PATHNAME', 'defidata_metrics_between'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100;
 COMMENT ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) IS
 'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
--- executable by all: whoever may read the view metrics calls it
+REVOKE ALL ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) FROM PUBLIC;
 
 CREATE TYPE defidata.metrics_row AS (hour timestamptz, mentions bigint, sentiment double precision,
 	sma_24h double precision, sma_7d double precision, sma_14d double precision,
