@@ -9,14 +9,8 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
-#include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-#include "windows.h"
 
 #define INTERVAL_HINT	"Use a whole number of hours or days, such as '36 hours' or '30 days'."
 
