@@ -359,6 +359,33 @@ COMMENT ON COLUMN defidata.batch.hours IS 'the hours that are read; -infinity al
 COMMENT ON COLUMN defidata.batch.remote_rows IS 'the rows that the source holds for each of them';
 COMMENT ON COLUMN defidata.batch.reread IS 'every hour that the whole import reads again';
 
+-- One look at what the copy now has of the hours of a batch serves all that follows
+-- the copying.  New hours are not in the statistics yet: the planner takes their
+-- rows for few and would sort a million of them.
+CREATE FUNCTION defidata.take_census(source text, hours timestamptz[], copied_at timestamptz,
+                                     OUT hours_found timestamptz[], OUT usable boolean[], OUT former timestamptz[], OUT rows bigint[],
+                                     OUT inserted bigint, OUT updated bigint, OUT rejected bigint, OUT touched timestamptz[])
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET enable_incremental_sort = off
+    SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    unusable constant boolean := hours = ARRAY['-infinity'::timestamptz];
+BEGIN
+    SELECT array_agg(c.hour), array_agg(c.usable), array_agg(c.former), array_agg(c.rows),
+           sum(c.inserted), sum(c.fetched - c.inserted), sum(c.rejected),
+           array_agg(c.hour) FILTER (WHERE c.fetched > 0 AND c.usable) || array_agg(c.former)
+      INTO hours_found, usable, former, rows, inserted, updated, rejected, touched
+      FROM (SELECT r.hour, r.reason IS DISTINCT FROM 'hour' AS usable, CASE WHEN r.fetched_at = copied_at THEN r.former_hour END AS former,
+                   count(*) AS rows, count(*) FILTER (WHERE r.fetched_at = copied_at) AS fetched,
+                   count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NULL) AS inserted,
+                   count(*) FILTER (WHERE r.fetched_at = copied_at AND r.reason IS NOT NULL) AS rejected
+              FROM defidata.raw_mentions r
+             WHERE r.source = take_census.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (hours) END
+             GROUP BY 1, 2, 3) c;
+END
+$$;
+COMMENT ON FUNCTION defidata.take_census(text, timestamptz[], timestamptz) IS 'counts the rows that the copy has of hours of a source ({-infinity}: those with an unusable time), by hour, usability and the hour that rows copied at copied_at have left; how many of these are new, changed, rejected; and the hours that they touched';
+
 -- One batch: copy, count, mark the hours that changed.  Planned anew each time: a
 -- plan for any batch could not tell hours from unusable ones and would read the
 -- whole copy for each hour.
@@ -386,24 +413,14 @@ BEGIN
      WHERE r.source = 'legacy' AND r.hour = ANY (batch.hours)
        AND (SELECT count(*) FROM defidata.source s WHERE s.name = 'legacy') = 0;
 
-    -- one look at what the copy now has of these hours serves all that follows
-    SELECT array_agg(c.hour) AS hours, array_agg(c.usable) AS usable, array_agg(c.former) AS former, array_agg(c.rows) AS rows,
-           sum(c.inserted) AS inserted, sum(c.fetched - c.inserted) AS updated, sum(c.rejected) AS rejected,
-           array_agg(c.hour) FILTER (WHERE c.fetched > 0 AND c.usable) || array_agg(c.former) AS touched INTO census
-      FROM (SELECT r.hour, r.reason IS DISTINCT FROM 'hour' AS usable, CASE WHEN r.fetched_at = copied_at THEN r.former_hour END AS former,
-                   count(*) AS rows, count(*) FILTER (WHERE r.fetched_at = copied_at) AS fetched,
-                   count(*) FILTER (WHERE r.fetched_at = copied_at AND r.former_hour IS NULL) AS inserted,
-                   count(*) FILTER (WHERE r.fetched_at = copied_at AND r.reason IS NOT NULL) AS rejected
-              FROM defidata.raw_mentions r
-             WHERE r.source = batch.source AND CASE WHEN unusable THEN r.reason = 'hour' ELSE r.hour = ANY (batch.hours) END
-             GROUP BY 1, 2, 3) c;
+    SELECT * INTO census FROM defidata.take_census(batch.source, batch.hours, copied_at);
     INSERT INTO defidata.hours AS h (hour)
     SELECT DISTINCT t FROM unnest(census.touched) t WHERE t BETWEEN '2006-01-01 00:00:00+00' AND copied_at
     ON CONFLICT (hour) DO UPDATE SET summed = false;
     FOR short IN SELECT w.hour, COALESCE(here.rows, 0)::bigint AS rows
                    FROM unnest(batch.hours, batch.remote_rows) w (hour, remote_rows)
                    LEFT JOIN (SELECT CASE WHEN unusable THEN '-infinity' ELSE c.hour END AS hour, sum(c.rows) AS rows
-                                FROM unnest(census.hours, census.usable, census.rows) c (hour, usable, rows)
+                                FROM unnest(census.hours_found, census.usable, census.rows) c (hour, usable, rows)
                                WHERE c.usable <> unusable GROUP BY 1) here ON here.hour = w.hour
                   WHERE COALESCE(here.rows, 0) <> w.remote_rows
                  UNION ALL
@@ -595,7 +612,7 @@ REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), def
     defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean),
     defidata.copy_statement(text, text, boolean, timestamptz[]),
     defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric),
-    defidata.count_uncopied(text, timestamptz, text, bigint),
+    defidata.count_uncopied(text, timestamptz, text, bigint), defidata.take_census(text, timestamptz[], timestamptz),
     defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),
     defidata.import_batch(defidata.batch),
     defidata.import_prices(text, timestamptz, timestamptz, boolean, timestamptz), defidata.source_range(text),

@@ -35,6 +35,11 @@ class Database:
         self.run(statement, *parameters)
         return self.cursor.fetchone()[0]
 
+    def column(self, statement):
+        """Run a query and return the first values of its rows."""
+        self.run(statement)
+        return [row[0] for row in self.cursor.fetchall()]
+
 
 class Site:
     """Two databases of one name; hours count from the first that is delivered.
