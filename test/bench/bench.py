@@ -270,6 +270,9 @@ def compare_readers(site):
     query = 'SELECT * FROM defidata.most_mentioned'
     with measure.Reader(dsn, query) as idle:
         site.local.run('SELECT pg_sleep(%s)', 2 + ROUNDS)
+    # what a reader has of a machine on which any other session is at work
+    with measure.Reader(dsn, query) as beside:
+        Database('analytics', 'postgres').run('SELECT count(*) FROM generate_series(1, %s)', 1000 * TOKENS)
     site.remote.run('SELECT deliver(%s, to_timestamp(%s), -48, 0)', site.tokens, site.origin)
     busy = []
     for _ in range(STEPS):
@@ -287,6 +290,7 @@ def compare_readers(site):
     latencies = [latency for reader in busy for latency in reader.latencies]
     table.add(f'board reader, p99, beside refreshes and a backfill ({len(latencies)} reads, none empty)',
               [measure.p99(latencies)], 'idle', [measure.p99(idle.latencies)], '<=', 1.5)
+    table.note('board reader, p99, beside a session that counts to itself, for comparison', measure.human(measure.p99(beside.latencies)))
 
 
 def check_exact(site):
