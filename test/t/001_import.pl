@@ -47,27 +47,32 @@ subtest 'what the remote is asked' => sub {
 	my $database = $pair->database;
 	# a second import, so that everything is asked from a watermark on
 	$pair->refresh($database);
-	my $late = $pair->epoch(2);
-	$pair->remote_sql("INSERT INTO tweetvolumeshours (id, \"timestamp\", symbol, count) VALUES ('asked', $late, 'BTC', 5)");
-	my $offset = -s $pair->remote->logfile;
-	$pair->refresh($database);
-	my $log = substr(slurp_file($pair->remote->logfile), $offset);
-	my @asked = grep { /tweetvolumeshours/ && /SELECT/i && !/information_schema|INSERT/ } split /LOG:  /, $log;
-	my ($survey) = grep { /GROUP BY/ } @asked;
-	my ($copy) = grep { !/GROUP BY|sum\(|max\(/ } @asked;
+	for my $case (['an hour', 2], ['hours with a gap', 2, 4]) {
+		my ($what, @late) = ($case->[0], map { $pair->epoch($_) } @$case[1 .. $#$case]);
+		my $late = join ', ', @late;
+		my ($first, $end) = ($late[-1], $late[0] + 3600);
+		$pair->remote_sql("UPDATE tweetvolumeshours SET count = count + 1 WHERE \"timestamp\" IN ($late)");
+		my $offset = -s $pair->remote->logfile;
+		$pair->refresh($database);
+		my $log = substr(slurp_file($pair->remote->logfile), $offset);
+		my @asked = grep { /tweetvolumeshours/ && /SELECT/i && !/information_schema|INSERT/ } split /LOG:  /, $log;
+		my ($survey) = grep { /GROUP BY/ } @asked;
+		my ($copy) = grep { !/GROUP BY|sum\(|max\(/ } @asked;
 
-	ok(defined $survey, 'the survey is aggregated there') or diag join "\n", @asked;
-	like($survey // '', qr/count\(\*\)/, 'it counts there');
-	like($survey // '', qr/sum\(.*hashtextextended\(id, .*hashfloat8extended\(count, /s, 'it computes checksums there');
-	like($survey // '', qr/WHERE .*"timestamp" >= \$?\S+.*"timestamp" < /s, 'its condition on the hour goes there') or diag $survey;
-	ok(defined $copy, 'the copy reads rows') or diag join "\n", @asked;
-	like($copy // '', qr/SELECT count, id, sentiment, symbol, "timestamp" FROM public\.tweetvolumeshours WHERE/, 'only the columns that are needed') or diag $copy;
-	like($copy // '', qr/"timestamp" >= .*"timestamp" < .*"timestamp" \/ 3600\) = ANY \(/s, 'only of the hours that differ');
-	is($pair->sql($database, "SELECT counts ->> 'fetched' FROM defidata.runs WHERE stage = 'import' ORDER BY id DESC LIMIT 1")
-		- $pair->remote_sql("SELECT count(*) FROM cmc_price WHERE \"timestamp\" >= " . $pair->epoch(6)), 
-		$pair->remote_sql("SELECT count(*) FROM tweetvolumeshours WHERE \"timestamp\" = $late"), 'one hour is read');
-	is(scalar(grep { /DELETE|UPDATE|TRUNCATE/i } grep { /$Defidata::role/ } split /\n/, $log), 0, 'nothing but reads');
-	$pair->remote_sql("DELETE FROM tweetvolumeshours WHERE id = 'asked'");
+		ok(defined $survey, "$what: the survey is aggregated there") or diag join "\n", @asked;
+		like($survey // '', qr/count\(\*\)/, 'it counts there');
+		like($survey // '', qr/sum\(.*hashtextextended\(id, .*hashfloat8extended\(count, /s, 'it computes checksums there');
+		like($survey // '', qr/WHERE .*"timestamp" >= \$?\S+.*"timestamp" < /s, 'its condition on the hour goes there') or diag $survey;
+		ok(defined $copy, 'the copy reads rows') or diag join "\n", @asked;
+		like($copy // '', qr/SELECT count, id, sentiment, symbol, "timestamp" FROM public\.tweetvolumeshours WHERE/, 'only the columns that are needed') or diag $copy;
+		like($copy // '', qr/"timestamp" >= $first\D.*"timestamp" < $end\D/s, 'only from the first hour to the last that differs');
+		my $list = qr/"timestamp" \/ 3600\) = ANY \(/;
+		@late > 1 ? like($copy // '', $list, 'only of the hours that differ') : unlike($copy // '', $list, 'no row is asked for its hour');
+		is($pair->sql($database, "SELECT counts ->> 'fetched' FROM defidata.runs WHERE stage = 'import' ORDER BY id DESC LIMIT 1")
+			- $pair->remote_sql("SELECT count(*) FROM cmc_price WHERE \"timestamp\" >= " . $pair->epoch(6)),
+			$pair->remote_sql("SELECT count(*) FROM tweetvolumeshours WHERE \"timestamp\" IN ($late)"), 'no other hour is read');
+		is(scalar(grep { /DELETE|UPDATE|TRUNCATE/i } grep { /$Defidata::role/ } split /\n/, $log), 0, 'nothing but reads');
+	}
 };
 
 # local_source makes a local table or view and attaches it as the source of mentions.
