@@ -124,12 +124,12 @@ BEGIN
                 END IF;
         END CASE;
     END LOOP;
-    IF NOT hashable OR NOT defidata.same_encoding(src.relation) THEN
+    IF NOT hashable THEN
         row_hash := NULL;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.source_sql(text) IS 'the pieces of SQL that read a source; row_hash is NULL where the source cannot compute a checksum that is comparable here';
+COMMENT ON FUNCTION defidata.source_sql(text) IS 'the pieces of SQL that read a source; row_hash is NULL where the columns have types of which it cannot compute a checksum that is comparable here';
 
 CREATE FUNCTION defidata.same_encoding(relation regclass) RETURNS boolean
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -155,16 +155,18 @@ CREATE FUNCTION defidata.survey(source text, from_at timestamptz, until_at times
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    piece  record;
-    remote text;
+    piece    record;
+    checksum text;
+    remote   text;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(survey.source);
+    checksum := CASE WHEN defidata.same_encoding(piece.relation::regclass) THEN 'sum(' || piece.row_hash || ')' END;
     -- rows whose hour is unusable stand together, under the hour -infinity
     remote := format('SELECT COALESCE(%s, ''-infinity''), s.rows, s.hash'
                      ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS hash'
                      '         FROM %s r WHERE %s GROUP BY 1) s',
                      piece.bucket_hour, piece.in_range, piece.bucket,
-                     COALESCE('sum(' || piece.row_hash || ')', 'NULL::numeric'), piece.relation,
+                     COALESCE(checksum, 'NULL::numeric'), piece.relation,
                      CASE WHEN with_unusable THEN format('(%s OR %s)', piece.in_range, piece.unusable) ELSE piece.in_range END);
     RETURN QUERY EXECUTE format($sql$
         SELECT hour, COALESCE(there.rows, 0), COALESCE(here.rows, 0),
