@@ -294,17 +294,29 @@ BEGIN
             HINT = format('Correct the address with ALTER SERVER %1$I OPTIONS (SET host ''…''), user and password with'
                           ' ALTER USER MAPPING FOR %2$I SERVER %1$I OPTIONS (SET password ''…'').', server_name, current_user);
     END;
-    IF definitions IS NULL THEN
-        RETURN false;
-    END IF;
-    IF to_regclass(format('defidata_remote.%I', local_name)) IS NOT NULL THEN
-        EXECUTE format('DROP FOREIGN TABLE defidata_remote.%I', local_name);
-    END IF;
-    PERFORM defidata.make_foreign_table(local_name, definitions, server_name, remote_schema, remote_table, kind);
+    BEGIN
+        IF to_regclass(format('defidata_remote.%I', local_name)) IS NOT NULL THEN
+            EXECUTE format('DROP FOREIGN TABLE defidata_remote.%I', local_name);
+        END IF;
+        PERFORM defidata.make_foreign_table(local_name, COALESCE(definitions, 'id text'), server_name, remote_schema, remote_table, kind);
+        -- information_schema hides what may not be read, or shows it in a schema that may not be entered
+        EXECUTE format('SELECT FROM defidata_remote.%I LIMIT 1', local_name);
+    EXCEPTION
+        WHEN undefined_table THEN
+            RETURN false;
+        WHEN insufficient_privilege THEN
+            IF kind = 'prices' THEN
+                RETURN false;
+            END IF;
+            GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+            RAISE EXCEPTION 'remote table %.% is not readable', left(remote_schema, 80), left(remote_table, 80)
+                USING ERRCODE = SQLSTATE, DETAIL = format('The remote says: %s.', left(message, 200)),
+                      HINT = 'There, GRANT SELECT on the table, and USAGE on its schema, to the mapped user.';
+    END;
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION defidata.attach_remote_table(oid, text, text, text) IS 'makes the foreign table SERVER_TABLE with the needed columns in the remote''s own types; false where the remote has no such table';
+COMMENT ON FUNCTION defidata.attach_remote_table(oid, text, text, text) IS 'makes the foreign table SERVER_TABLE with the needed columns in the remote''s own types; false where the remote has no such table, or no such prices that may be read; 42501 for mentions that may not';
 
 CREATE FUNCTION @extschema@.defidata_attach_server(server name, remote_schema text DEFAULT 'public',
                                        mentions text DEFAULT 'tweetvolumeshours', prices text DEFAULT 'cmc_price')
@@ -339,14 +351,14 @@ BEGIN
             RAISE NOTICE 'remote table %.% does not exist or is not readable; going on without prices',
                          left(remote_schema, 80), left(wanted.remote_table, 80);
         ELSE
-            RAISE EXCEPTION 'remote table %.% does not exist or is not readable', left(remote_schema, 80), left(wanted.remote_table, 80)
+            RAISE EXCEPTION 'remote table %.% does not exist', left(remote_schema, 80), left(wanted.remote_table, 80)
                 USING ERRCODE = 'undefined_table',
-                      HINT = 'Name the table in the argument mentions, and grant SELECT on it to the mapped remote user.';
+                      HINT = 'Name the schema in the argument remote_schema, the table in the argument mentions.';
         END IF;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_attach_server(name, text, text, text) IS 'makes foreign tables for the CT-SCANNER''s tables on a postgres_fdw server, checks them and attaches them as sources SERVER_TABLE; NULL skips one. 42704: no such server; 42P01: no mentions table there; 42703 or 42804: wrong shape';
+COMMENT ON FUNCTION @extschema@.defidata_attach_server(name, text, text, text) IS 'makes foreign tables for the CT-SCANNER''s tables on a postgres_fdw server, checks them and attaches them as sources SERVER_TABLE; NULL skips one. 42704: no such server; 42P01: no mentions table there; 42501: it may not be read; 42703 or 42804: wrong shape';
 
 CREATE FUNCTION @extschema@.defidata_detach(name text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

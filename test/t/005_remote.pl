@@ -204,6 +204,34 @@ subtest 'access revoked' => sub {
 	$pair->check_invariants($database, 'afterwards');
 };
 
+subtest 'access revoked before attach' => sub {
+	my $database = $pair->database($imported);
+	my $before = $pair->checksums($database);
+	my $hint = qr/DETAIL:.*permission denied for table tweetvolumeshours.*HINT:.*GRANT SELECT/s;
+	my $made = q(SELECT (SELECT string_agg(name, ' ' ORDER BY name) FROM defidata.source),
+		(SELECT count(*) FROM pg_foreign_table t JOIN pg_class c ON c.oid = t.ftrelid WHERE c.relname ~ '^(ct_scanner|late)_(tweet|cmc)'));
+	$pair->create_server($database, 'late', 'ctscanner');
+	$pair->remote_sql("REVOKE SELECT ON tweetvolumeshours FROM $Defidata::role");
+	foreach my $server ('late', 'ct_scanner')
+	{
+		$pair->fails($database, "SELECT defidata_attach_server('$server')", '42501', qr/tweetvolumeshours is not readable.*$hint/s, $server);
+	}
+	$pair->remote_sql("CREATE SCHEMA closed CREATE TABLE tweetvolumeshours (id text); GRANT SELECT ON closed.tweetvolumeshours TO $Defidata::role");
+	$pair->fails($database, "SELECT defidata_attach_server('late', 'closed')", '42501', qr/permission denied for schema closed.*HINT:.*USAGE/s, 'its schema');
+	$pair->remote_sql('DROP SCHEMA closed CASCADE');
+	$pair->fails($database, "SELECT defidata_attach_server('late', mentions => 'nowhere')", '42P01', qr/public\.nowhere does not exist$/m, 'what does not exist is told from it');
+	is($pair->sql($database, $made), 'ct_scanner_cmc_price ct_scanner_tweetvolumeshours|2', 'nothing is left or lost');
+	is($pair->checksums($database), $before, 'local data intact');
+
+	$pair->remote_sql("GRANT SELECT ON tweetvolumeshours TO $Defidata::role; REVOKE SELECT ON cmc_price FROM $Defidata::role");
+	my ($out, $err) = $pair->try($database, "SELECT defidata_attach_server('late')");
+	like($err, qr/NOTICE:.*cmc_price does not exist or is not readable; going on without prices/, 'prices: a NOTICE');
+	is(Defidata::sqlstate_of($err), '', 'once it is granted');
+	$pair->sql($database, q(SELECT defidata_detach('late_tweetvolumeshours')));
+	$pair->remote_sql("GRANT SELECT ON cmc_price TO $Defidata::role");
+	$pair->check_invariants($database, 'afterwards');
+};
+
 subtest 'password changed' => sub {
 	my $database = $pair->database($imported);
 	my $before = $pair->checksums($database);

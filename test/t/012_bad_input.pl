@@ -148,7 +148,7 @@ subtest 'lists of no and of many symbols' => sub {
 subtest 'what may not be read' => sub {
 	my $database = $pair->database;
 	$pair->remote_sql('CREATE TABLE hidden AS SELECT * FROM tweetvolumeshours');
-	$pair->fails($database, "SELECT defidata_attach_server('ct_scanner', mentions => 'hidden')", '42P01', qr/hidden does not exist or is not readable.*HINT:.*grant SELECT/s, 'by the remote\'s role');
+	$pair->fails($database, "SELECT defidata_attach_server('ct_scanner', mentions => 'hidden')", '42501', qr/hidden is not readable.*HINT:.*GRANT SELECT/s, 'by the remote\'s role');
 	$pair->sql($database, q(CREATE ROLE outsider; SELECT defidata_grant('outsider', 'operator'); CREATE TABLE secret (a integer)));
 	$pair->fails($database, "SET ROLE outsider; SELECT defidata_checksum('secret')", '42501', qr/permission denied for table secret/, 'by an operator');
 	$pair->fails($database, "SET ROLE outsider; SELECT defidata_attach('mine', 'mentions', 'secret')", '42501', qr/permission denied for function/, 'nor attached by one');
