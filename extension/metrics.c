@@ -51,7 +51,18 @@ ComparePieces(const void *a, const void *b)
 	const SeriesReader *x = a;
 	const SeriesReader *y = b;
 
+	CHECK_FOR_INTERRUPTS();
 	return (x->first > y->first) - (x->first < y->first);
+}
+
+/* CheckLength refuses what would need more than the server's limit for one allocation. */
+static void
+CheckLength(int parts_or_entries)
+{
+	if (parts_or_entries > SERIES_MAX_ENTRIES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
 }
 
 /*
@@ -69,6 +80,7 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 	SeriesReader *readers;
 
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &parts, &nulls, &items);
+	CheckLength(items);
 	readers = palloc((Size) Max(items, 1) * sizeof(SeriesReader));
 	*pieces = *entries = 0;
 	for (int i = 0; i < items; i++)
@@ -78,6 +90,7 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 			continue;
 		OpenSeries(&readers[*pieces], (struct varlena *) DatumGetPointer(parts[i]));
 		*entries += readers[*pieces].count;
+		CheckLength(*entries);
 		*pieces += readers[*pieces].count > 0;
 	}
 	qsort(readers, *pieces, sizeof(SeriesReader), ComparePieces);
