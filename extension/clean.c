@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "access/detoast.h"
@@ -43,7 +44,9 @@
 
 #define MAX_SYMBOL_CHARS 64
 #define MAX_SYMBOL_BYTES (MAX_SYMBOL_CHARS * MAX_MULTIBYTE_CHAR_LEN)
-#define MAX_PATTERN_BYTES 200
+#define MAX_PATTERN_BYTES 200	/* also once its bounds are written out */
+#define MAX_PATTERN_OPERATORS 16	/* quantifiers, constraints, escapes, the same */
+#define MAX_BOUND 255			/* the regex engine's own limit */
 #define MAX_MENTIONS 1e9
 #define MAX_SENTIMENT 1000.0
 #define HEAD_BYTES 1024			/* enough of a long text to see its length */
@@ -166,6 +169,79 @@ CheckPatternLength(int length)
 						MAX_PATTERN_BYTES)));
 }
 
+/* ReadBound gives the largest number of a bound {m,n}, of which it reads the rest. */
+static int
+ReadBound(const char **at, const char *end)
+{
+	int			most = 1;
+	int			number = 0;
+
+	for (; *at < end && (isdigit((unsigned char) **at) || **at == ','); (*at)++)
+	{
+		number = **at == ',' ? 0 : Min(number * 10 + (**at - '0'), MAX_BOUND);
+		most = Max(most, number);
+	}
+	/* expanded syntax allows white space and comments in it: assume the worst */
+	if (*at < end && (isspace((unsigned char) **at) || **at == '#'))
+		most = MAX_BOUND;
+	return most;
+}
+
+/*
+ * CheckPatternCost refuses what would take long to compile, of which the
+ * regex engine lets nobody cancel every part.  It compiles a bound by writing
+ * its operand out as often; what takes long is many copies, and above all
+ * many parts that can be left out, as each of them then leads to each other,
+ * and constraints (^, $, \y) among them.
+ *
+ * It does not parse: a bound after a parenthesis is taken to repeat all that
+ * was before, and a literal bracket or brace for what it could be, so that
+ * no spelling is counted too low.
+ */
+static void
+CheckPatternCost(const char *source, int length)
+{
+	const char *end = source + length;
+	int			copies = 0;
+	int			operators = 0;
+
+	for (const char *at = source; at < end;)
+	{
+		char		before = at > source ? at[-1] : '\0';
+		char		here = *at++;
+		int			times = 1;
+
+		/* quantifiers of a basic regular expression */
+		if (before == '\\' && at - source > 2)
+			before = at[-3];
+		copies++;
+		operators += strchr("*+?{^$\\", here) != NULL;
+		/* an empty alternative or group is as good as a quantifier */
+		if (here == '|' || here == ')')
+			operators += strchr("(|:=!", before) != NULL || isspace((unsigned char) before);
+		if (here == '{')
+			times = ReadBound(&at, end);
+		/* the engine makes x*x of x+ and x{1,} if x is a group */
+		if (here == '+' || here == '{')
+			times = Max(times, 2);
+
+		if (before != ')' && !isspace((unsigned char) before))
+			copies += times - 1;
+		else
+		{
+			copies *= times;
+			operators *= times;
+		}
+		if (copies > MAX_PATTERN_BYTES || operators > MAX_PATTERN_OPERATORS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
+					 errmsg("invalid symbol pattern: regular expression is too complex"),
+					 errdetail("With its bounds {m,n} written out it may have at most %d bytes and %d quantifiers, constraints and escapes.",
+							   MAX_PATTERN_BYTES, MAX_PATTERN_OPERATORS),
+					 errhint("A bound after a parenthesis counts for all that stands before it.")));
+	}
+}
+
 /* CheckBackReferences refuses what can take exponential time to match. */
 static void
 CheckBackReferences(const regex_t *pattern)
@@ -187,6 +263,7 @@ CompilePattern(MemoryContext context, const char *source, int length)
 	int			result;
 
 	CheckPatternLength(length);
+	CheckPatternCost(source, length);
 	result = pg_regcomp(pattern, wide,
 						pg_mb2wchar_with_len(source, wide, length),
 						REG_ADVANCED | REG_NOSUB, C_COLLATION_OID);

@@ -25,7 +25,7 @@ AS 'MODULE_PATHNAME', 'defidata_check_pattern'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 COMMENT ON FUNCTION defidata.check_pattern(text) IS
-'Returns if the text can serve as symbol_pattern. Raises 22023 if it is NULL, longer than 200 bytes or has a back-reference, 2201B if it does not compile.';
+'Returns if the text can serve as symbol_pattern. Raises 22023 if it is NULL, longer than 200 bytes or has a back-reference, 2201B if it does not compile or would take long to: more than 200 bytes or 16 operators once its bounds are written out.';
 
 CREATE FUNCTION defidata.forget_rules() RETURNS trigger
 AS 'MODULE_PATHNAME', 'defidata_forget_rules' LANGUAGE C;
