@@ -512,14 +512,17 @@ BEGIN
     PERFORM defidata.require_source();
     FOR src IN SELECT s.name, s.kind, s.relation, s.columns, s.watermark FROM defidata.source s ORDER BY s.kind, s.name LOOP
         PERFORM defidata.check_shape(src.relation, src.kind, src.columns);
-        start := COALESCE(since, defidata.import_start(src.name, src.watermark), finish);
+        -- what is older has no usable hour
+        start := least(greatest(COALESCE(since, defidata.import_start(src.name, src.watermark), finish), '2006-01-01 00:00:00+00'), finish);
         IF src.kind = 'prices' THEN
             -- a day at a time bounds what one transaction of a run holds; no
-            -- days are asked for that a source which has ended does not have
+            -- days are asked for from before a source's first row or after its last
             RETURN QUERY
             SELECT src.name, d, least(d + interval '24 hours', finish), NULL::timestamptz[], NULL::bigint[], NULL::timestamptz[]
-              FROM (SELECT CASE WHEN finish - start > '48 hours' THEN (SELECT r.newest FROM defidata.source_range(src.name) r) END) e (newest),
-                   generate_series(start, least(finish - interval '1 microsecond', e.newest), interval '24 hours') d
+              FROM (SELECT start, finish WHERE finish - start <= '48 hours'
+                    UNION ALL
+                    SELECT r.oldest, r.newest FROM defidata.source_range(src.name) r WHERE finish - start > '48 hours' AND r.newest >= start) e (oldest, newest),
+                   generate_series(greatest(start, e.oldest), least(finish - interval '1 microsecond', e.newest), interval '24 hours') d
             UNION ALL
             SELECT src.name, start, finish, ARRAY['-infinity'::timestamptz], NULL, NULL WHERE until_hour IS NULL;
         ELSE

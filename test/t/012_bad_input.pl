@@ -139,6 +139,47 @@ END
 	$pair->check_invariants($database, 'afterwards');
 };
 
+subtest 'every function with every extreme of its arguments' => sub {
+	my $database = $pair->database;
+	$pair->refresh($database);
+	$pair->sql($database, <<'END');
+CREATE TABLE extreme (type regtype, value text);
+INSERT INTO extreme VALUES
+	('text', NULL), ('text', ''), ('text', 'BTC'), ('text', E'a''b"c\\; --'), ('name', NULL), ('name', ''), ('name', 'x'), ('boolean', NULL), ('boolean', 'true'),
+	('timestamptz', NULL), ('timestamptz', '-infinity'), ('timestamptz', 'infinity'), ('timestamptz', '4713-01-01 BC'), ('timestamptz', '294276-12-31'), ('timestamptz', '2000-01-01 00:30Z'),
+	('integer', NULL), ('integer', '0'), ('integer', '-1'), ('integer', '2147483647'), ('bigint', NULL), ('bigint', '0'), ('bigint', '-1'), ('bigint', '9223372036854775807'),
+	('float8', NULL), ('float8', '0'), ('float8', '-1'), ('float8', 'NaN'), ('float8', 'Infinity'), ('float8', '1e308'),
+	('interval', NULL), ('interval', '0'), ('interval', '-1 day'), ('interval', '2147483647 days'), ('interval', '-178000000 years'),
+	('jsonb', NULL), ('jsonb', 'null'), ('jsonb', '[]'), ('jsonb', '{}'), ('jsonb', '[{"id": 1e400, "symbol": null, "current_price": "x"}]'),
+	('regclass', NULL), ('regclass', '0'), ('regclass', 'pg_class'), ('regclass', '4294967295'), ('regclass', 'pg_class_oid_index'), ('regrole', NULL), ('regrole', '0'), ('regrole', 'pg_monitor'),
+	('defidata.series', NULL), ('defidata.series', '{}'), ('defidata.series', '{0001-01-01T00Z:1 9999-12-31T23Z:1000000000000000}'),
+	('timestamptz[]', NULL), ('timestamptz[]', '{}'), ('timestamptz[]', '{NULL}'), ('timestamptz[]', '{-infinity,infinity}'), ('timestamptz[]', '{0001-01-01 00:00Z,9999-12-31 23:00Z}');
+-- each argument in turn, each of its values; procedures cannot be called from a function
+CREATE TABLE call AS
+WITH RECURSIVE call (oid, n, text) AS (
+	SELECT p.oid, 0, format('SELECT %s(', p.oid::regproc) FROM pg_proc p
+	 WHERE p.proname ~ '^defidata_' AND p.pronamespace = 'public'::regnamespace AND p.prokind <> 'p'
+	UNION ALL
+	SELECT c.oid, n + 1, format('%s%s%L::%s', text, CASE WHEN n > 0 THEN ', ' END, e.value, e.type)
+	  FROM call c JOIN pg_proc p ON p.oid = c.oid JOIN extreme e ON e.type = p.proargtypes[n] WHERE n < p.pronargs)
+SELECT c.oid, text || ')' AS statement FROM call c JOIN pg_proc p ON p.oid = c.oid AND p.pronargs = n;
+-- what a call does is rolled back, so that each meets the same
+CREATE FUNCTION answer(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RAISE SQLSTATE 'OK000';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END $$;
+END
+	is($pair->sql($database, q(SELECT p.oid::regprocedure FROM pg_proc p WHERE p.proname ~ '^defidata_' AND p.pronamespace = 'public'::regnamespace AND p.prokind <> 'p' AND p.oid NOT IN (SELECT oid FROM call))),
+		'', 'each function is called');
+	cmp_ok($pair->sql($database, 'SELECT count(*) FROM call'), '>', 2000, 'in thousands of ways');
+	is($pair->sql($database, q(SET client_min_messages = error; SELECT answer, statement FROM (SELECT statement, answer(statement) FROM call) c WHERE answer !~ '^(22...|42...|55000|OK000)$' LIMIT 20)),
+		'', 'a result, or an error that names a bad argument, a missing object or a missing step');
+	$pair->check_invariants($database, 'afterwards');
+};
+
 subtest 'lists of no and of many symbols' => sub {
 	my $database = $pair->database;
 	$pair->sql($database, q(SELECT defidata_set('use_builtin_list', 'off')));
