@@ -333,11 +333,14 @@ defidata_rolling_serialize(PG_FUNCTION_ARGS)
 Datum
 defidata_rolling_deserialize(PG_FUNCTION_ARGS)
 {
+	struct varlena *bytes = PG_GETARG_SERIES_PP(0);
 	RollingState *state;
 	SeriesReader reader;
 
 	(void) GetAggregateContext(fcinfo);
-	OpenSeries(&reader, PG_GETARG_SERIES_PP(0));
+	/* on Citus whoever calls coord_combine_agg() chooses them */
+	CheckReceived((const uint8 *) VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	OpenSeries(&reader, bytes);
 	state = MakeState(CurrentMemoryContext, Max(reader.count, FIRST_CAPACITY));
 	AddSeries(state, &reader);
 	PG_RETURN_POINTER(state);

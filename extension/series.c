@@ -278,6 +278,19 @@ defidata_series_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(text.data);
 }
 
+/* CheckReceived refuses bytes from another process that are no series from end to end. */
+void
+CheckReceived(const uint8 *bytes, Size size)
+{
+	SeriesReader reader;
+	SeriesEntry entries[SERIES_BATCH];
+
+	series_open(&reader, bytes, size);
+	while (series_read(&reader, entries, SERIES_BATCH) > 0)
+		CHECK_FOR_INTERRUPTS();
+	CheckSeriesBytes(reader.status, ERRCODE_INVALID_BINARY_REPRESENTATION);
+}
+
 /* series_recv takes the bytes as series_send gives them, if they are valid. */
 Datum
 defidata_series_recv(PG_FUNCTION_ARGS)
@@ -286,14 +299,8 @@ defidata_series_recv(PG_FUNCTION_ARGS)
 	int			size = message->len - message->cursor;
 	const char *bytes = pq_getmsgbytes(message, size);
 	struct varlena *series;
-	SeriesReader reader;
-	SeriesEntry entries[SERIES_BATCH];
 
-	series_open(&reader, (const uint8 *) bytes, size);
-	while (series_read(&reader, entries, SERIES_BATCH) > 0)
-		CHECK_FOR_INTERRUPTS();
-	CheckSeriesBytes(reader.status, ERRCODE_INVALID_BINARY_REPRESENTATION);
-
+	CheckReceived((const uint8 *) bytes, size);
 	series = palloc(VARHDRSZ + size);
 	SET_VARSIZE(series, VARHDRSZ + size);
 	memcpy(VARDATA(series), bytes, size);
