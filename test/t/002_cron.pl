@@ -176,6 +176,24 @@ subtest 'a job that is switched off' => sub {
 	is(state($workers, 'job defidata expire'), 'ok', 'and is well again');
 };
 
+# a process that dies by a signal takes the whole server down with it, so that
+# there is no time in which it runs without its launcher and could say so
+subtest 'launcher killed' => sub {
+	my $launcher = q(pid FROM pg_stat_activity WHERE backend_type = 'pg_cron launcher');
+	my $before = $workers->sql($home, "SELECT $launcher");
+	my $begun = $workers->sql($home, 'SELECT now()');
+	$workers->remote_sql(q(UPDATE tweetvolumeshours SET count = 98 WHERE symbol = 'BTC' AND "timestamp" = ) . $workers->epoch(1));
+	$workers->sql($home, q(SELECT defidata_schedule('* * * * *')));
+	$workers->kill_backend($before);
+	within($workers, 20, "SELECT state = 'ok' FROM defidata.status WHERE name = 'pg_cron'", 'status is well once the server is up again');
+	isnt($workers->sql($home, "SELECT $launcher"), $before, 'it is another process');
+	within($workers, 140, "SELECT EXISTS (SELECT FROM cron.job_run_details WHERE status = 'succeeded' AND command ~ 'defidata_run' AND start_time > '$begun')", 'cron runs the cycle');
+	within($workers, 20, "SELECT state = 'ok' FROM defidata.status WHERE name = 'job defidata cycle'", 'status of the job');
+	is($workers->lost_hours($home), '', 'I1: the run has brought the correction');
+	$workers->sql($home, q(SELECT cron.schedule('defidata cycle', '0 0 1 1 *', 'CALL public.defidata_run()')));
+	$workers->check_invariants($home, 'afterwards');
+};
+
 subtest 'launcher terminated' => sub {
 	my $launcher = q(FROM pg_stat_activity WHERE backend_type = 'pg_cron launcher');
 	my $before = $workers->sql($home, "SELECT pid $launcher");
