@@ -33,6 +33,10 @@ make_chroot()
 	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$root" "$(mirror)" "$script"
 	cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d"
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
+	# npm reads registries through TLS: whom this machine trusts, the chroot does too
+	[ ! -d /usr/local/share/ca-certificates ] ||
+		cp -R /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates"
+	chroot "$root" update-ca-certificates
 	mkdir "$root/root/defidata"
 	tar --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' -cf - . | tar -C "$root/root/defidata" -xf -
 }
