@@ -137,6 +137,7 @@ missing_extras()
 		command -v npm >/dev/null || echo npm
 		command -v chromium >/dev/null || echo chromium
 	fi
+	[[ ${FAMILY:-bench} != *bench* ]] || test/bench/run.sh missing
 }
 
 # install_packages PACKAGE... installs them.  In a subshell, for the trap's sake.
@@ -165,7 +166,7 @@ require_packages()
 
 	find_postgres
 	if [ "$1" = test ] && can_install; then
-		mapfile -t extras < <(missing_extras | tr ' ' '\n')
+		mapfile -t extras < <(missing_extras | tr ' ' '\n' | sort -u)
 		[ ${#extras[@]} -eq 0 ] || step "Installing ${extras[*]}" install_packages "${extras[@]}" ||
 			echo "Going on without them."
 	fi
