@@ -22,7 +22,8 @@ mirror()
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1
 }
 
-# make_chroot SUITE makes a minimal system of a Debian suite with a copy of the tree.
+# make_chroot SUITE makes a minimal system of a Debian suite with a copy of the tree
+# and of the real data, where they are here.
 make_chroot()
 {
 	local script=/usr/share/debootstrap/scripts/$1
@@ -37,8 +38,10 @@ make_chroot()
 	[ ! -d /usr/local/share/ca-certificates ] ||
 		cp -R /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates"
 	chroot "$root" update-ca-certificates
-	mkdir "$root/root/defidata"
-	tar --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' -cf - . | tar -C "$root/root/defidata" -xf -
+	mkdir "$root/srv/defidata"
+	tar --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' -cf - . | tar -C "$root/srv/defidata" -xf -
+	# where test/run.sh looks for real data
+	[ ! -d ../shared/data ] || { mkdir "$root/srv/shared" && cp -R ../shared/data "$root/srv/shared"; }
 }
 
 # run_tests VERSION runs the suite inside, with processes and mounts of its own
@@ -49,7 +52,7 @@ run_tests()
 	unshare --mount --pid --fork --kill-child bash -c '
 		mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
 		exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin PG_MAJOR="$2" FAMILY="$3" \
-			/root/defidata/test/run.sh' bash "$root" "$1" "${FAMILY:-}"
+			/srv/defidata/test/run.sh' bash "$root" "$1" "${FAMILY:-}"
 }
 
 passed=0 failed=0 skipped=0
