@@ -31,7 +31,7 @@ make_chroot()
 	# a suite younger than this debootstrap is made as all the latest ones are
 	[ -e "$script" ] || script=${script%/*}/sid
 	chmod 755 "$root"
-	debootstrap --variant=minbase --include=ca-certificates,make "$1" "$root" "$(mirror)" "$script"
+	debootstrap --variant=minbase --include=ca-certificates,make,mount "$1" "$root" "$(mirror)" "$script"
 	cp -R /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d"
 	cp /etc/resolv.conf /etc/hosts "$root/etc"
 	# npm reads registries through TLS: whom this machine trusts, the chroot does too
@@ -45,13 +45,15 @@ make_chroot()
 }
 
 # run_tests VERSION runs the suite inside, with processes and mounts of its own
-# that end with it.
+# that end with it.  The system becomes the root of all mounts: in a mere chroot
+# the kernel makes no user namespace, which the test of a full disk needs.
 run_tests()
 {
 	# shellcheck disable=SC2016
 	unshare --mount --pid --fork --kill-child bash -c '
-		mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" &&
-		exec chroot "$1" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin PG_MAJOR="$2" FAMILY="$3" \
+		mount --bind "$1" "$1" && cd "$1" && mount -t proc proc proc && mount --rbind /dev dev &&
+		pivot_root . . && umount --lazy . && cd / &&
+		exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin PG_MAJOR="$2" FAMILY="$3" \
 			/srv/defidata/test/run.sh' bash "$root" "$1" "${FAMILY:-}"
 }
 
