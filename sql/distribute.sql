@@ -14,7 +14,8 @@ SELECT k.relation, k.key, bool_and(a.attname IS NOT NULL) AS in_each_key
   JOIN pg_index i ON i.indrelid = k.relation::regclass AND i.indisunique
   LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = k.key AND a.attnum = ANY (i.indkey)
  GROUP BY k.relation, k.key ORDER BY k.relation;
-SELECT k.relation, c.conname FROM defidata.shard_keys() k JOIN pg_constraint c ON k.relation::regclass IN (c.conrelid, c.confrelid) AND c.contype <> 'p';
+-- (n, NOT NULL, is listed from PostgreSQL 18 on; a row has it by itself.)
+SELECT k.relation, c.conname FROM defidata.shard_keys() k JOIN pg_constraint c ON k.relation::regclass IN (c.conrelid, c.confrelid) AND c.contype NOT IN ('p', 'n');
 SELECT k.relation, t.tgname FROM defidata.shard_keys() k JOIN pg_trigger t ON t.tgrelid = k.relation::regclass;
 SELECT k.relation, a.attname FROM defidata.shard_keys() k
   JOIN pg_attribute a ON a.attrelid = k.relation::regclass AND a.attnum > 0 AND (a.atthasdef OR a.attidentity <> '');
