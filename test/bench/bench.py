@@ -272,7 +272,7 @@ def compare_readers(site):
         site.local.run('SELECT pg_sleep(%s)', 2 + ROUNDS)
     # what a reader has of a machine on which any other session is at work
     with measure.Reader(dsn, query) as beside:
-        Database('analytics', 'postgres').run('SELECT count(*) FROM generate_series(1, %s)', 1000 * TOKENS)
+        Database('analytics', 'postgres').run('SELECT count(*) FROM generate_series(1, %s)', 1000 * max(TOKENS, 5000))
     site.remote.run('SELECT deliver(%s, to_timestamp(%s), -48, 0)', site.tokens, site.origin)
     busy = []
     for _ in range(STEPS):

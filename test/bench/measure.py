@@ -30,7 +30,9 @@ def p99(latencies):
 
 
 def exponent(sizes, values):
-    """Return the slope of a straight line through the logarithms."""
+    """Return the slope of a straight line through the logarithms, NaN where a difference of short times is none."""
+    if min(values) <= 0:
+        return math.nan
     return statistics.linear_regression([math.log(s) for s in sizes], [math.log(v) for v in values]).slope
 
 
@@ -72,8 +74,10 @@ class PeakMemory:
 
     def sample(self):
         """Keep the largest RssAnon, which leaves shared buffers out."""
-        while not self.done.wait(0.01):
+        while True:
             self.private = max(self.private, self.status()['RssAnon'])
+            if self.done.wait(0.01):
+                break
 
     def status(self):
         """Read the sizes in the process's status, in bytes."""
