@@ -103,6 +103,7 @@ def read_forever(dsn, query, stop, answer):
         cursor = connection.cursor()
         # a first one fills the session's caches
         cursor.execute(query)
+        answer.send('reading')
         while not stop.is_set():
             started = time.perf_counter()
             cursor.execute(query)
@@ -123,6 +124,8 @@ class Reader:
 
     def __enter__(self):
         self.process.start()
+        # the block may be shorter than a new process takes to start
+        self.answer.recv()
         return self
 
     def __exit__(self, *_):
