@@ -169,6 +169,13 @@ CheckPatternLength(int length)
 						MAX_PATTERN_BYTES)));
 }
 
+/* IsSpace tells whether a byte is one of the six ASCII white spaces. */
+static inline bool
+IsSpace(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* ReadBound gives the largest number of a bound {m,n}, of which it reads the rest. */
 static int
 ReadBound(const char **at, const char *end)
@@ -182,7 +189,7 @@ ReadBound(const char **at, const char *end)
 		most = Max(most, number);
 	}
 	/* expanded syntax allows white space and comments in it: assume the worst */
-	if (*at < end && (isspace((unsigned char) **at) || **at == '#'))
+	if (*at < end && (IsSpace(**at) || **at == '#'))
 		most = MAX_BOUND;
 	return most;
 }
@@ -218,14 +225,14 @@ CheckPatternCost(const char *source, int length)
 		operators += strchr("*+?{^$\\", here) != NULL;
 		/* an empty alternative or group is as good as a quantifier */
 		if (here == '|' || here == ')')
-			operators += strchr("(|:=!", before) != NULL || isspace((unsigned char) before);
+			operators += strchr("(|:=!", before) != NULL || IsSpace(before);
 		if (here == '{')
 			times = ReadBound(&at, end);
 		/* the engine makes x*x of x+ and x{1,} if x is a group */
 		if (here == '+' || here == '{')
 			times = Max(times, 2);
 
-		if (before != ')' && !isspace((unsigned char) before))
+		if (before != ')' && !IsSpace(before))
 			copies += times - 1;
 		else
 		{
@@ -535,13 +542,6 @@ GetRules(void)
 /*
  * Following the rules
  */
-
-/* IsSpace tells whether a byte is one of the six ASCII white spaces. */
-static inline bool
-IsSpace(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 /* SkipSpace drops white space before a text. */
 static inline void

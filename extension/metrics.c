@@ -55,16 +55,6 @@ ComparePieces(const void *a, const void *b)
 	return (x->first > y->first) - (x->first < y->first);
 }
 
-/* CheckLength refuses what would need more than the server's limit for one allocation. */
-static void
-CheckLength(int parts_or_entries)
-{
-	if (parts_or_entries > SERIES_MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
-}
-
 /*
  * OpenPieces opens the parts of a series, in the order of their hours, and
  * tells the number of their entries; a NULL part has none.  A token's facts are
@@ -80,7 +70,7 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 	SeriesReader *readers;
 
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &parts, &nulls, &items);
-	CheckLength(items);
+	CheckSeriesLength(items);
 	readers = palloc((Size) Max(items, 1) * sizeof(SeriesReader));
 	*pieces = *entries = 0;
 	for (int i = 0; i < items; i++)
@@ -90,7 +80,7 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 			continue;
 		OpenSeries(&readers[*pieces], (struct varlena *) DatumGetPointer(parts[i]));
 		*entries += readers[*pieces].count;
-		CheckLength(*entries);
+		CheckSeriesLength(*entries);
 		*pieces += readers[*pieces].count > 0;
 	}
 	qsort(readers, *pieces, sizeof(SeriesReader), ComparePieces);

@@ -132,10 +132,7 @@ Reserve(RollingState *state, int more)
 	if (state->used + more <= state->capacity)
 		return;
 	SortState(state);
-	if (state->used > SERIES_MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
+	CheckSeriesLength(state->used);
 	needed = state->used + more;
 	if (needed <= state->capacity / 2)
 		return;
@@ -314,10 +311,7 @@ static struct varlena *
 FinishState(RollingState *state)
 {
 	SortState(state);
-	if (state->used > SERIES_MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
+	CheckSeriesLength(state->used);
 	return MakeSeries(state->entries, state->used);
 }
 

@@ -50,6 +50,16 @@ CheckSeriesSums(SeriesStatus status, int32 hour)
 						   timestamptz_to_str(HourGetTimestampTz(hour)))));
 }
 
+/* CheckSeriesLength refuses what would need more than the server's limit for one allocation. */
+void
+CheckSeriesLength(Size entries)
+{
+	if (entries > SERIES_MAX_ENTRIES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
+}
+
 /* OpenSeries starts to read a datum, which may have a short header. */
 void
 OpenSeries(SeriesReader *reader, const struct varlena *series)
@@ -219,10 +229,7 @@ CountTokens(const char *text)
 		text += Max(TokenLength(text), 1);
 		count++;
 	}
-	if (count > SERIES_MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
+	CheckSeriesLength(count);
 	return (int) count;
 }
 
@@ -451,10 +458,7 @@ defidata_replace_hours(PG_FUNCTION_ARGS)
 
 	kept = palloc((Size) (stored.count + 1) * sizeof(SeriesEntry));
 	kept_count = KeepEntries(&stored, kept, hours, hour_count, false);
-	if (kept_count + taken_count > SERIES_MAX_ENTRIES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("series cannot have more than %d hours", SERIES_MAX_ENTRIES)));
+	CheckSeriesLength(kept_count + taken_count);
 	merged = palloc((Size) (kept_count + taken_count + 1) * sizeof(SeriesEntry));
 	PG_RETURN_POINTER(MakeSeries(merged, MergeEntries(kept, kept_count,
 													  taken, taken_count, merged)));

@@ -26,6 +26,7 @@
 
 extern void CheckSeriesBytes(SeriesStatus status, int sqlstate);
 extern void CheckSeriesSums(SeriesStatus status, int32 hour);
+extern void CheckSeriesLength(Size entries);
 extern void OpenSeries(SeriesReader *reader, const struct varlena *series);
 extern int	ReadSeries(SeriesReader *reader, SeriesEntry *entries, int max);
 extern void CheckReceived(const uint8 *bytes, Size size);
