@@ -5,8 +5,6 @@
  */
 #include "series.h"
 
-#include "common/int.h"
-#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(defidata_mentions_between);
@@ -15,27 +13,17 @@ PG_FUNCTION_INFO_V1(defidata_mentions_between);
 Datum
 defidata_mentions_between(PG_FUNCTION_ARGS)
 {
-	struct varlena *series = PG_GETARG_SERIES_PP(0);
-	TimestampTz from = PG_GETARG_TIMESTAMPTZ(1);
-	TimestampTz until = PG_GETARG_TIMESTAMPTZ(2);
+	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(1));
+	int32		until_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2));
 	SeriesReader reader;
-	SeriesEntry entries[SERIES_BATCH];
-	int64		sum = 0;
-	int			count;
+	SeriesSums	sums = {0};
 
-	OpenSeries(&reader, series);
-	while ((count = ReadSeries(&reader, entries, SERIES_BATCH)) > 0)
-	{
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < count; i++)
-		{
-			TimestampTz hour = HourGetTimestampTz(entries[i].hour);
-
-			if (hour >= from && hour < until && pg_add_s64_overflow(sum, entries[i].mentions, &sum))
-				ereport(ERROR,
-						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						 errmsg("sum of mentions is out of range")));
-		}
-	}
-	PG_RETURN_INT64(sum);
+	OpenSeries(&reader, PG_GETARG_SERIES_PP(0));
+	series_sum_until(&reader, from_hour - 1, NULL);
+	series_sum_until(&reader, until_hour - 1, &sums);
+	if (sums.mentions > PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("sum of mentions is out of range")));
+	PG_RETURN_INT64((int64) sums.mentions);
 }

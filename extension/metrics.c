@@ -30,20 +30,6 @@ CheckCoverage(double min_coverage)
 	return min_coverage;
 }
 
-/* RoundUpToHour gives the first hour not before a time, within the legal years. */
-static int32
-RoundUpToHour(TimestampTz time)
-{
-	int32		hour;
-
-	if (time <= HourGetTimestampTz(SERIES_MIN_HOUR))
-		return SERIES_MIN_HOUR;
-	if (time > HourGetTimestampTz(SERIES_MAX_HOUR))
-		return SERIES_MAX_HOUR + 1;
-	hour = TimestampTzGetHour(time);
-	return HourGetTimestampTz(hour) < time ? hour + 1 : hour;
-}
-
 /* ComparePieces orders parts of a series by their hours for qsort. */
 static int
 ComparePieces(const void *a, const void *b)
@@ -209,16 +195,14 @@ defidata_metrics_at_add(PG_FUNCTION_ARGS)
 	MemoryContext context = GetAggregateContext(fcinfo);
 	MetricsAtState *state = PG_ARGISNULL(0) ? NULL : (MetricsAtState *) PG_GETARG_POINTER(0);
 	SeriesReader reader;
-	SeriesEntry entries[SERIES_BATCH];
-	int			count;
 
 	if (state == NULL)
 		state = MakeMetricsAtState(fcinfo, context);
 	if (!PG_ARGISNULL(1))
 	{
+		CHECK_FOR_INTERRUPTS();
 		OpenSeries(&reader, PG_GETARG_SERIES_PP(1));
-		while ((count = ReadSeries(&reader, entries, SERIES_BATCH)) > 0)
-			days_add(&state->sums, &state->observed, entries, count);
+		days_add(&state->sums, &state->observed, &reader);
 	}
 	PG_RETURN_POINTER(state);
 }

@@ -134,6 +134,20 @@ HourGetTimestampTz(int32 hour)
 	return (TimestampTz) (hour - POSTGRES_EPOCH_HOUR) * USECS_PER_HOUR;
 }
 
+/* RoundUpToHour gives the first hour not before a time, within the legal years. */
+int32
+RoundUpToHour(TimestampTz time)
+{
+	int32		hour;
+
+	if (time <= HourGetTimestampTz(SERIES_MIN_HOUR))
+		return SERIES_MIN_HOUR;
+	if (time > HourGetTimestampTz(SERIES_MAX_HOUR))
+		return SERIES_MAX_HOUR + 1;
+	hour = TimestampTzGetHour(time);
+	return HourGetTimestampTz(hour) < time ? hour + 1 : hour;
+}
+
 /* ArrayGetTimes gives the elements of a timestamptz[] without copying them. */
 const TimestampTz *
 ArrayGetTimes(ArrayType *array, int *count)
@@ -404,16 +418,17 @@ MergeEntries(const SeriesEntry *a, int a_count, const SeriesEntry *b, int b_coun
 	return count;
 }
 
-/* AppendSeries adds later entries to a series without decoding it. */
+/* AppendSeries adds later entries to a series without decoding it; NULL where its columns are too narrow. */
 static struct varlena *
 AppendSeries(const SeriesReader *head, const SeriesEntry *entries, int count)
 {
-	Size		size = VARHDRSZ + SERIES_HEADER_SIZE + (head->end - head->at) +
-		(Size) count * SERIES_ENTRY_SIZE;
-	struct varlena *series = palloc(size);
+	struct varlena *series = palloc(VARHDRSZ + SERIES_HEADER_SIZE + series_body_size(head) +
+									(Size) count * SERIES_ENTRY_SIZE);
+	Size		size = series_append(head, entries, count, (uint8 *) VARDATA(series));
 
-	SET_VARSIZE(series, VARHDRSZ +
-				series_append(head, entries, count, (uint8 *) VARDATA(series)));
+	if (size == 0)
+		return NULL;
+	SET_VARSIZE(series, VARHDRSZ + size);
 	return series;
 }
 
@@ -435,6 +450,7 @@ defidata_replace_hours(PG_FUNCTION_ARGS)
 	SeriesEntry *kept;
 	SeriesEntry *taken;
 	SeriesEntry *merged;
+	struct varlena *result;
 	int32	   *hours;
 	int			hour_count;
 	int			kept_count;
@@ -453,8 +469,9 @@ defidata_replace_hours(PG_FUNCTION_ARGS)
 
 	/* the usual case: an hour after all that is stored */
 	if (stored.count > 0 && taken_count > 0 && hours[0] > stored.last &&
-		stored.count + taken_count <= SERIES_MAX_ENTRIES)
-		PG_RETURN_POINTER(AppendSeries(&stored, taken, taken_count));
+		stored.count + taken_count <= SERIES_MAX_ENTRIES &&
+		(result = AppendSeries(&stored, taken, taken_count)) != NULL)
+		PG_RETURN_POINTER(result);
 
 	kept = palloc((Size) (stored.count + 1) * sizeof(SeriesEntry));
 	kept_count = KeepEntries(&stored, kept, hours, hour_count, false);

@@ -36,6 +36,7 @@ extern MemoryContext GetAggregateContext(FunctionCallInfo fcinfo);
 
 extern int32 TimestampTzGetHour(TimestampTz time);
 extern TimestampTz HourGetTimestampTz(int32 hour);
+extern int32 RoundUpToHour(TimestampTz time);
 extern const TimestampTz *ArrayGetTimes(ArrayType *array, int *count);
 
 #pragma GCC visibility pop

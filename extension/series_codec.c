@@ -4,22 +4,16 @@
  * Reads, writes and checks the bytes and the text of a series.  The layout is
  * told in series_codec.h.
  *
- * No number in a series takes more than 8 bytes, but for the sentiment sums,
- * which take up to 16.  So a number is decoded from one word, without a loop.
+ * What is read may come from anywhere: series_open checks that the columns are
+ * just as long as the bytes, and series_read each number and, at the end, the
+ * widths.  series_sum_until checks no number: it is for bytes that were read once.
  */
 #include "series_codec.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define FORMAT			1
-
-#define NO_SENTIMENT	0		/* no weight, no sum */
-#define FULL_SENTIMENT	1		/* weight = mentions, left out */
-#define PART_SENTIMENT	2		/* weight differs, stored */
-
-/* bits that one word of a varint carries */
-#define WORD_BITS		56
+#define FORMAT			2
 
 /* Says what is wrong, to stand after "invalid series: " or "series: ". */
 const char *
@@ -82,255 +76,241 @@ series_entry_add(SeriesEntry *to, const SeriesEntry *from)
 	return series_entry_check(to);
 }
 
-/* Squeezes the continuation bits out of a word of 7 bits a byte. */
-static inline uint64_t
-fold_word(uint64_t word)
+/* Reads a varint of at most four bytes, the last of which may be zero only alone. */
+static SeriesStatus
+read_varint(const uint8_t **at, const uint8_t *end, uint32_t *number)
 {
-	word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1;
-	word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
-	word = (word & UINT64_C(0x000000000fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
-	return word;
-}
-
-/* Loads the next 8 bytes, the first one lowest, with zeros after the end. */
-static inline uint64_t
-load_word(const uint8_t *at, size_t available)
-{
-	uint64_t	word = 0;
-
-	if (available >= sizeof(word))
-		memcpy(&word, at, sizeof(word));
-	else
-		memcpy(&word, at, available);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	word = __builtin_bswap64(word);
-#endif
-	return word;
-}
-
-/* Reads a number of at most 8 bytes, the last of which may be zero only alone. */
-static inline bool
-read_number(SeriesReader *reader, uint64_t *number)
-{
-	size_t		available = (size_t) (reader->end - reader->at);
-	uint64_t	word;
-	uint64_t	stops;
-	unsigned	length;
-
-	/* most numbers are small */
-	if (available > 0 && *reader->at < 0x80)
+	*number = 0;
+	for (unsigned shift = 0; shift < 28; shift += 7)
 	{
-		*number = *reader->at++;
-		return true;
-	}
+		uint8_t		byte;
 
-	word = load_word(reader->at, available);
-	stops = ~word & UINT64_C(0x8080808080808080);
-	length = stops == 0 ? 9 : (unsigned) __builtin_ctzll(stops) / 8 + 1;
-	if (length > available)
-	{
-		reader->status = SERIES_TRUNCATED;
-		return false;
+		if (*at == end)
+			return SERIES_TRUNCATED;
+		byte = *(*at)++;
+		*number |= (uint32_t) (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return byte == 0 && shift > 0 ? SERIES_NOT_CANONICAL : SERIES_OK;
 	}
-	if (stops == 0 || reader->at[length - 1] == 0)
-	{
-		reader->status = SERIES_NOT_CANONICAL;
-		return false;
-	}
-	reader->at += length;
-	/* the bits up to the first byte that ends a number */
-	*number = fold_word(word & (stops ^ (stops - 1)));
-	return true;
-}
-
-/* Reads a sentiment sum: one word, or two where the first has no end. */
-static inline bool
-read_sum(SeriesReader *reader, sum128 *sum)
-{
-	size_t		available = (size_t) (reader->end - reader->at);
-	uint64_t	word = load_word(reader->at, available);
-	uint64_t	number;
-	usum128		zigzag;
-
-	if ((~word & UINT64_C(0x8080808080808080)) != 0)
-	{
-		if (!read_number(reader, &number))
-			return false;
-		zigzag = number;
-	}
-	else
-	{
-		reader->at += sizeof(word);
-		if (!read_number(reader, &number))
-			return false;
-		if (number == 0)
-		{
-			reader->status = SERIES_NOT_CANONICAL;
-			return false;
-		}
-		zigzag = (usum128) number << WORD_BITS | fold_word(word);
-	}
-	*sum = (sum128) (zigzag >> 1) ^ -(sum128) (zigzag & 1);
-	return true;
+	return SERIES_NOT_CANONICAL;
 }
 
 /* Reads the first and the last hour and checks them. */
-static bool
-read_bounds(SeriesReader *reader)
+static SeriesStatus
+read_bounds(SeriesReader *reader, const uint8_t **at)
 {
-	uint64_t	zigzag;
-	uint64_t	span;
-	int64_t		first;
+	uint32_t	zigzag;
+	uint32_t	span;
+	int32_t		first;
+	SeriesStatus status;
 
-	if (!read_number(reader, &zigzag) || !read_number(reader, &span))
-		return false;
-	first = (int64_t) (zigzag >> 1) ^ -(int64_t) (zigzag & 1);
+	if ((status = read_varint(at, reader->end, &zigzag)) != SERIES_OK ||
+		(status = read_varint(at, reader->end, &span)) != SERIES_OK)
+		return status;
+	first = (int32_t) (zigzag >> 1) ^ -(int32_t) (zigzag & 1);
 	if (first < SERIES_MIN_HOUR || first > SERIES_MAX_HOUR ||
-		span > (uint64_t) (SERIES_MAX_HOUR - first))
-	{
-		reader->status = SERIES_HOUR_RANGE;
-		return false;
-	}
-	reader->first = (int32_t) first;
-	reader->last = (int32_t) (first + (int64_t) span);
-
-	/* the first entry skips no hour */
-	if (reader->at < reader->end && *reader->at >> 2 != 0)
-	{
-		reader->status = SERIES_NOT_CANONICAL;
-		return false;
-	}
-	return true;
+		(int64_t) span > (int64_t) SERIES_MAX_HOUR - first)
+		return SERIES_HOUR_RANGE;
+	reader->first = first;
+	reader->last = first + (int32_t) span;
+	return SERIES_OK;
 }
 
-/* Reads the header, so that the reader stands before the first entry. */
+/* Places a column and returns where the next one begins. */
+static const uint8_t *
+place_column(SeriesColumn *column, unsigned width, const uint8_t *at, int32_t count)
+{
+	column->bytes = at;
+	column->width = width;
+	return at + (size_t) count * width;
+}
+
+/* Reads the widths and places the columns, which fill the rest of the bytes. */
+static SeriesStatus
+read_columns(SeriesReader *reader, const uint8_t *at)
+{
+	unsigned	low;
+	unsigned	high;
+	size_t		body;
+
+	if (reader->end - at < 2)
+		return SERIES_TRUNCATED;
+	low = *at++;
+	high = *at++;
+	if ((low & 15) > 4 || low >> 4 < 1 || low >> 4 > 7 || (high & 15) > 7 || high >> 4 > 14)
+		return SERIES_NOT_CANONICAL;
+	body = (size_t) reader->count * ((low & 15) + (low >> 4) + (high & 15) + (high >> 4));
+	if (body != (size_t) (reader->end - at))
+		return body > (size_t) (reader->end - at) ? SERIES_TRUNCATED : SERIES_TRAILING;
+	at = place_column(&reader->gaps, low & 15, at, reader->count);
+	at = place_column(&reader->mentions, low >> 4, at, reader->count);
+	at = place_column(&reader->missing, high & 15, at, reader->count);
+	place_column(&reader->sums, high >> 4, at, reader->count);
+	return SERIES_OK;
+}
+
+/*
+ * Reads the header, so that the reader stands before the first entry.  No entry
+ * is shorter than a byte: buffers can be sized by the count.
+ */
 SeriesStatus
 series_open(SeriesReader *reader, const uint8_t *bytes, size_t size)
 {
-	uint64_t	count;
+	const uint8_t *at = bytes;
+	uint32_t	count;
 
 	memset(reader, 0, sizeof(*reader));
-	reader->at = bytes;
 	reader->end = bytes + size;
-
 	if (size == 0)
 		return reader->status = SERIES_TRUNCATED;
-	if (*reader->at++ != FORMAT)
+	if (*at++ != FORMAT)
 		return reader->status = SERIES_BAD_FORMAT;
-	if (!read_number(reader, &count))
+	if ((reader->status = read_varint(&at, reader->end, &count)) != SERIES_OK)
 		return reader->status;
 	if (count > SERIES_MAX_ENTRIES)
 		return reader->status = SERIES_TOO_LONG;
-
-	/* no entry is shorter than two bytes: buffers can be sized by the count */
-	if (count > size / 2)
-		return reader->status = SERIES_TRUNCATED;
 	if (count == 0)
-	{
-		if (reader->at < reader->end)
-			reader->status = SERIES_TRAILING;
-		return reader->status;
-	}
-	if (!read_bounds(reader))
-		return reader->status;
-	reader->count = reader->remaining = (int32_t) count;
+		return reader->status = at < reader->end ? SERIES_TRAILING : SERIES_OK;
+	reader->count = (int32_t) count;
+	if ((reader->status = read_bounds(reader, &at)) == SERIES_OK)
+		reader->status = read_columns(reader, at);
 	reader->hour = reader->first - 1;
-	return SERIES_OK;
+	if (reader->status != SERIES_OK)
+		reader->count = 0;
+	return reader->status;
+}
+
+/* Gives the bytes that the columns take. */
+size_t
+series_body_size(const SeriesReader *reader)
+{
+	return reader->count == 0 ? 0 : (size_t) (reader->end - reader->gaps.bytes);
+}
+
+/* Loads the bytes of a number that is near the end.  Apart, lest the usual case go through memory. */
+static __attribute__((noinline)) uint64_t
+load_last_bytes(const uint8_t *at, unsigned width)
+{
+	uint64_t	number = 0;
+
+	for (unsigned i = 0; i < width; i++)
+		number |= (uint64_t) at[i] << 8 * i;
+	return number;
+}
+
+/* Loads a number of up to 8 bytes: a whole word, cut, where there are enough bytes. */
+static inline uint64_t
+load_number(const uint8_t *at, unsigned width, const uint8_t *end)
+{
+	uint64_t	word;
+
+	if (width == 0)
+		return 0;
+	if (end - at < (ptrdiff_t) sizeof(word))
+		return load_last_bytes(at, width);
+	memcpy(&word, at, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word & UINT64_MAX >> (64 - 8 * width);
+}
+
+/* Gives the unsigned number of a column at a position. */
+static inline uint64_t
+get_unsigned(const SeriesColumn *column, int32_t position, const uint8_t *end)
+{
+	return load_number(column->bytes + (size_t) position * column->width, column->width, end);
+}
+
+/* Gives the signed number of a column of at most 8 bytes at a position. */
+static inline int64_t
+get_signed(const SeriesColumn *column, int32_t position, const uint8_t *end)
+{
+	uint64_t	sign = column->width == 0 ? 0 : UINT64_C(1) << (8 * column->width - 1);
+
+	return (int64_t) ((get_unsigned(column, position, end) ^ sign) - sign);
+}
+
+/* Gives the signed number of a column of any width at a position. */
+static inline sum128
+get_wide(const SeriesColumn *column, int32_t position, const uint8_t *end)
+{
+	const uint8_t *at = column->bytes + (size_t) position * column->width;
+	SeriesColumn high;
+
+	if (column->width <= sizeof(uint64_t))
+		return get_signed(column, position, end);
+	high.bytes = at + sizeof(uint64_t);
+	high.width = column->width - sizeof(uint64_t);
+	return (sum128) ((usum128) get_signed(&high, 0, end) << 64 |
+					 load_number(at, sizeof(uint64_t), end));
+}
+
+/* Folds a signed number so that its bits are those that two's complement needs. */
+static inline usum128
+fold_sign(sum128 number)
+{
+	return (usum128) number << 1 ^ (usum128) (number >> 127);
+}
+
+/* Counts the bytes that the bits of some numbers need. */
+static unsigned
+count_bytes(usum128 bits)
+{
+	unsigned	bytes = 0;
+
+	for (; bits != 0; bits >>= 8)
+		bytes++;
+	return bytes;
+}
+
+/* Counts the bytes of mentions, of which there are some, lest a long series take none. */
+static unsigned
+count_mention_bytes(uint64_t bits)
+{
+	return bits == 0 ? 1 : count_bytes(bits);
 }
 
 /* Reads the next entry, which the caller knows to be there. */
 static inline bool
 read_entry(SeriesReader *reader, SeriesEntry *entry)
 {
-	uint64_t	head;
-	uint64_t	mentions;
-	uint64_t	weight = 0;
-	unsigned	kind;
+	uint64_t	gap = get_unsigned(&reader->gaps, reader->next, reader->end);
+	uint64_t	mentions = get_unsigned(&reader->mentions, reader->next, reader->end);
+	int64_t		missing = get_signed(&reader->missing, reader->next, reader->end);
 
-	entry->sentiment_sum = 0;
-	if (!read_number(reader, &head) || !read_number(reader, &mentions))
-		return false;
-	kind = head & 3;
-	if (kind > PART_SENTIMENT)
-	{
-		reader->status = SERIES_NOT_CANONICAL;
-		return false;
-	}
-	if (kind == FULL_SENTIMENT)
-		weight = mentions;
-	else if (kind == PART_SENTIMENT && !read_number(reader, &weight))
-		return false;
-	if (kind != NO_SENTIMENT && !read_sum(reader, &entry->sentiment_sum))
-		return false;
-
-	if (head >> 2 >= (uint64_t) (reader->last - reader->hour))
+	if ((int64_t) gap >= (int64_t) reader->last - reader->hour)
 	{
 		reader->status = SERIES_HOUR_RANGE;
 		return false;
 	}
-	entry->hour = reader->hour + 1 + (int32_t) (head >> 2);
+	entry->hour = reader->hour + 1 + (int32_t) gap;
 	entry->mentions = (int64_t) mentions;
-	entry->sentiment_weight = (int64_t) weight;
+	entry->sentiment_weight = entry->mentions - missing;
+	entry->sentiment_sum = get_wide(&reader->sums, reader->next, reader->end);
 
-	reader->status = series_entry_check(entry);
-	if (reader->status == SERIES_OK &&
-		((kind != NO_SENTIMENT && weight == 0) ||
-		 (kind == PART_SENTIMENT && weight == mentions)))
-		reader->status = SERIES_NOT_CANONICAL;
+	/* what is small cannot be beyond a limit, unless it has no weight */
+	if (reader->mentions.width > 6 || missing != 0 || reader->sums.width > 7 || mentions == 0)
+		reader->status = series_entry_check(entry);
 	reader->hour = entry->hour;
+	reader->gap_bits |= gap;
+	reader->mention_bits |= mentions;
+	reader->missing_bits |= (uint64_t) fold_sign(missing);
+	reader->sum_bits |= fold_sign(entry->sentiment_sum);
 	return reader->status == SERIES_OK;
 }
 
-/*
- * Reads an entry as nearly all are: a sentiment of all mentions or of none,
- * numbers of few bytes, and enough bytes after it to load words without a look
- * at the end.  Returns false, having read nothing, for any other
- * entry: that is read_entry's, which also tells what is wrong.
- */
-static inline bool
-read_short_entry(SeriesReader *reader, SeriesEntry *entry)
+/* Tells whether all entries, now read, are encoded as they would be. */
+static bool
+is_canonical(const SeriesReader *reader)
 {
-	const uint8_t *at = reader->at;
-	uint64_t	word;
-	uint64_t	stops;
-	uint64_t	zigzag;
-	unsigned	length;
-	unsigned	kind = at[0] & 3;
-	int32_t		gap = at[0] >> 2;
-	uint32_t	mentions = at[1];
-
-	if (at[0] >= 0x80 || (kind != NO_SENTIMENT && kind != FULL_SENTIMENT) ||
-		gap >= reader->last - reader->hour)
-		return false;
-	at += 2;
-	if (mentions >= 0x80)
-	{
-		if (*at - 1U >= 0x7f)
-			return false;
-		mentions = (mentions & 0x7f) | (uint32_t) *at++ << 7;
-	}
-
-	entry->sentiment_sum = 0;
-	entry->sentiment_weight = 0;
-	if (kind == FULL_SENTIMENT)
-	{
-		word = load_word(at, sizeof(word));
-		stops = ~word & UINT64_C(0x8080808080808080);
-		if (stops == 0 || mentions == 0)
-			return false;
-		length = (unsigned) __builtin_ctzll(stops) / 8 + 1;
-		if (length > 1 && at[length - 1] == 0)
-			return false;
-		at += length;
-		/* of 56 bits at most, within the limit for any weight */
-		zigzag = fold_word(word & (stops ^ (stops - 1)));
-		entry->sentiment_sum = (int64_t) (zigzag >> 1) ^ -(int64_t) (zigzag & 1);
-		entry->sentiment_weight = mentions;
-	}
-	entry->mentions = mentions;
-	entry->hour = reader->hour += 1 + gap;
-	reader->at = at;
-	return true;
+	return reader->hour == reader->last &&
+		/* the first entry skips no hour */
+		get_unsigned(&reader->gaps, 0, reader->end) == 0 &&
+		reader->gaps.width == count_bytes(reader->gap_bits) &&
+		reader->mentions.width == count_mention_bytes(reader->mention_bits) &&
+		reader->missing.width == count_bytes(reader->missing_bits) &&
+		reader->sums.width == count_bytes(reader->sum_bits);
 }
 
 /*
@@ -345,77 +325,184 @@ series_read(SeriesReader *reader, SeriesEntry *entries, int max)
 
 	if (local.status != SERIES_OK)
 		return 0;
-	while (n < max && local.remaining > 0)
+	while (n < max && local.next < local.count && read_entry(&local, &entries[n]))
 	{
-		if ((local.end - local.at < SERIES_ENTRY_SIZE || !read_short_entry(&local, &entries[n])) &&
-			!read_entry(&local, &entries[n]))
-			break;
-		local.remaining--;
+		local.next++;
 		n++;
 	}
-	if (local.status == SERIES_OK && local.remaining == 0 && local.count > 0)
-	{
-		if (local.at != local.end)
-			local.status = SERIES_TRAILING;
-		else if (local.hour != local.last)
-			local.status = SERIES_NOT_CANONICAL;
-	}
+	if (n > 0 && local.status == SERIES_OK && local.next == local.count && !is_canonical(&local))
+		local.status = SERIES_NOT_CANONICAL;
 	*reader = local;
 	return reader->status == SERIES_OK ? n : 0;
 }
 
-/* Writes a number and returns where the next one goes. */
-static inline uint8_t *
-write_number(uint8_t *out, usum128 number)
+/* Counts the entries up to and including an hour from the next one on, and moves the hour. */
+static int32_t
+count_until(SeriesReader *reader, int32_t hour)
 {
-	while (number >= 0x80)
+	int32_t		available = reader->count - reader->next;
+	int32_t		n = 0;
+
+	if (reader->gaps.width == 0)
 	{
-		*out++ = (uint8_t) number | 0x80;
-		number >>= 7;
+		n = hour <= reader->hour ? 0 : hour - reader->hour;
+		n = n < available ? n : available;
+		reader->hour += n;
+		return n;
 	}
+	while (n < available)
+	{
+		int64_t		at = (int64_t) reader->hour + 1 +
+			(int64_t) get_unsigned(&reader->gaps, reader->next + n, reader->end);
+
+		if (at > hour)
+			break;
+		reader->hour = (int32_t) at;
+		n++;
+	}
+	return n;
+}
+
+/* Adds the entries from one position until another to sums, which are in registers for the loops. */
+static void
+add_range(const SeriesReader *reader, int32_t from, int32_t until, SeriesSums *sums)
+{
+	const uint8_t *end = reader->end;
+	SeriesSums	local = {0};
+
+	for (int32_t i = from; i < until; i++)
+	{
+		uint64_t	mentions = get_unsigned(&reader->mentions, i, end);
+
+		local.mentions += mentions;
+		local.squares += (usum128) mentions * mentions;
+	}
+	local.weight = local.mentions;
+	if (reader->missing.width > 0)
+		for (int32_t i = from; i < until; i++)
+			local.weight -= (usum128) (sum128) get_signed(&reader->missing, i, end);
+	if (reader->sums.width <= sizeof(uint64_t))
+		for (int32_t i = from; i < until; i++)
+			local.sentiment += (usum128) (sum128) get_signed(&reader->sums, i, end);
+	else
+		for (int32_t i = from; i < until; i++)
+			local.sentiment += (usum128) get_wide(&reader->sums, i, end);
+	sums->mentions += local.mentions;
+	sums->squares += local.squares;
+	sums->sentiment += local.sentiment;
+	sums->weight += local.weight;
+}
+
+/*
+ * Moves past the entries up to and including an hour, adds them to sums unless
+ * that is NULL, and returns their number.
+ */
+int
+series_sum_until(SeriesReader *reader, int32_t hour, SeriesSums *sums)
+{
+	int32_t		from = reader->next;
+	int32_t		n = count_until(reader, hour);
+
+	reader->next += n;
+	if (sums != NULL)
+		add_range(reader, from, from + n, sums);
+	return n;
+}
+
+/* The widths of the columns. */
+typedef struct Widths
+{
+	unsigned	gaps;
+	unsigned	mentions;
+	unsigned	missing;
+	unsigned	sums;
+} Widths;
+
+/* Gives the widths that entries need which follow the given hour. */
+static Widths
+measure_entries(int32_t hour, const SeriesEntry *entries, int count)
+{
+	uint64_t	gaps = 0;
+	uint64_t	mentions = 0;
+	usum128		missing = 0;
+	usum128		sums = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		gaps |= (uint64_t) (entries[i].hour - hour - 1);
+		mentions |= (uint64_t) entries[i].mentions;
+		missing |= fold_sign(entries[i].mentions - entries[i].sentiment_weight);
+		sums |= fold_sign(entries[i].sentiment_sum);
+		hour = entries[i].hour;
+	}
+	return (Widths) {count_bytes(gaps), count_mention_bytes(mentions), count_bytes(missing), count_bytes(sums)};
+}
+
+/* Writes a varint and returns where the next byte goes. */
+static uint8_t *
+write_varint(uint8_t *out, uint32_t number)
+{
+	for (; number >= 0x80; number >>= 7)
+		*out++ = (uint8_t) number | 0x80;
 	*out++ = (uint8_t) number;
 	return out;
 }
 
-/* Writes a number that may be negative, small ones of either sign short. */
-static inline uint8_t *
-write_signed(uint8_t *out, sum128 number)
-{
-	return write_number(out, (usum128) number << 1 ^ (usum128) (number >> 127));
-}
-
-/* Writes everything that stands before the first entry. */
+/* Writes everything that stands before the columns. */
 static uint8_t *
-write_header(uint8_t *out, int count, int32_t first, int32_t last)
+write_header(uint8_t *out, int count, int32_t first, int32_t last, Widths widths)
 {
 	*out++ = FORMAT;
-	out = write_number(out, (usum128) count);
-	if (count > 0)
-	{
-		out = write_signed(out, first);
-		out = write_number(out, (usum128) ((int64_t) last - first));
-	}
+	out = write_varint(out, (uint32_t) count);
+	if (count == 0)
+		return out;
+	out = write_varint(out, (uint32_t) first << 1 ^ (uint32_t) (first >> 31));
+	out = write_varint(out, (uint32_t) (last - first));
+	*out++ = (uint8_t) (widths.gaps | widths.mentions << 4);
+	*out++ = (uint8_t) (widths.missing | widths.sums << 4);
 	return out;
 }
 
-/* Writes entries that follow the given hour. */
-static uint8_t *
-write_entries(uint8_t *out, int32_t hour, const SeriesEntry *entries, int count)
+/* Writes the low bytes of a number and returns where the next one goes. */
+static inline uint8_t *
+write_bytes(uint8_t *out, usum128 number, unsigned width)
 {
+	for (unsigned i = 0; i < width; i++, number >>= 8)
+		*out++ = (uint8_t) number;
+	return out;
+}
+
+/* Copies a column and returns where what follows goes. */
+static uint8_t *
+copy_column(uint8_t *out, const SeriesColumn *column, int32_t count)
+{
+	size_t		size = (size_t) count * column->width;
+
+	if (size > 0)
+		memcpy(out, column->bytes, size);
+	return out + size;
+}
+
+/* Writes columns: those of a series, if any, and entries that follow its last hour. */
+static uint8_t *
+write_columns(uint8_t *out, const SeriesReader *head, int32_t hour,
+			  const SeriesEntry *entries, int count, Widths widths)
+{
+	out = copy_column(out, &head->gaps, head->count);
 	for (int i = 0; i < count; i++)
 	{
-		const SeriesEntry *entry = &entries[i];
-		unsigned	kind = entry->sentiment_weight == 0 ? NO_SENTIMENT :
-			entry->sentiment_weight == entry->mentions ? FULL_SENTIMENT : PART_SENTIMENT;
-
-		out = write_number(out, (usum128) (entry->hour - hour - 1) << 2 | kind);
-		out = write_number(out, (usum128) entry->mentions);
-		if (kind == PART_SENTIMENT)
-			out = write_number(out, (usum128) entry->sentiment_weight);
-		if (kind != NO_SENTIMENT)
-			out = write_signed(out, entry->sentiment_sum);
-		hour = entry->hour;
+		out = write_bytes(out, (usum128) (entries[i].hour - hour - 1), widths.gaps);
+		hour = entries[i].hour;
 	}
+	out = copy_column(out, &head->mentions, head->count);
+	for (int i = 0; i < count; i++)
+		out = write_bytes(out, (usum128) entries[i].mentions, widths.mentions);
+	out = copy_column(out, &head->missing, head->count);
+	for (int i = 0; i < count; i++)
+		out = write_bytes(out, (usum128) (sum128) (entries[i].mentions - entries[i].sentiment_weight), widths.missing);
+	out = copy_column(out, &head->sums, head->count);
+	for (int i = 0; i < count; i++)
+		out = write_bytes(out, (usum128) entries[i].sentiment_sum, widths.sums);
 	return out;
 }
 
@@ -426,30 +513,33 @@ write_entries(uint8_t *out, int32_t hour, const SeriesEntry *entries, int count)
 size_t
 series_encode(const SeriesEntry *entries, int count, uint8_t *out)
 {
-	uint8_t    *at;
+	static const SeriesReader nothing;
+	int32_t		first = count > 0 ? entries[0].hour : 0;
+	Widths		widths = measure_entries(first - 1, entries, count);
+	uint8_t    *at = write_header(out, count, first, count > 0 ? entries[count - 1].hour : 0, widths);
 
-	if (count == 0)
-		return (size_t) (write_header(out, 0, 0, 0) - out);
-	at = write_header(out, count, entries[0].hour, entries[count - 1].hour);
-	at = write_entries(at, entries[0].hour - 1, entries, count);
+	if (count > 0)
+		at = write_columns(at, &nothing, first - 1, entries, count, widths);
 	return (size_t) (at - out);
 }
 
 /*
  * Encodes a series, opened but not yet read, with entries after its last hour.
- * Its own entries are copied as bytes; the buffer has room for them besides.
+ * Its own columns are copied as bytes; the buffer has room for them besides.
+ * Returns zero where they are too narrow: then it has to be encoded anew.
  */
 size_t
 series_append(const SeriesReader *head, const SeriesEntry *entries, int count, uint8_t *out)
 {
-	size_t		body = (size_t) (head->end - head->at);
+	Widths		widths = {head->gaps.width, head->mentions.width, head->missing.width, head->sums.width};
+	Widths		needed = measure_entries(head->last, entries, count);
 	uint8_t    *at;
 
-	if (head->count == 0 || count == 0)
+	if (head->count == 0 || count == 0 || needed.gaps > widths.gaps || needed.mentions > widths.mentions ||
+		needed.missing > widths.missing || needed.sums > widths.sums)
 		return 0;
-	at = write_header(out, head->count + count, head->first, entries[count - 1].hour);
-	memcpy(at, head->at, body);
-	at = write_entries(at + body, head->last, entries, count);
+	at = write_header(out, head->count + count, head->first, entries[count - 1].hour, widths);
+	at = write_columns(at, head, head->last, entries, count, widths);
 	return (size_t) (at - out);
 }
 

@@ -9,18 +9,25 @@
  * status, allocate nothing and never abort.  What the entries mean over time
  * is the business of windows.h.
  *
- * Layout of the bytes, every number a varint of 7 bits a byte, low bits first:
+ * Layout of the bytes:
  *
- *	 format | count | first hour | last - first | entry ... entry
+ *	 format | count | first hour | last - first | widths | gaps | mentions | missing | sums
  *
- * where an empty series ends after its count, and an entry is
+ * where an empty series ends after its count.  The numbers before the widths
+ * are varints of 7 bits a byte, low bits first, the first hour zigzag-coded.
+ * Then come four columns, each with one number for each entry, all of the same
+ * number of bytes, low byte first.  So a series can be entered at any entry,
+ * and sums over hours need no look at each byte.
  *
- *	 gap << 2 | kind | mentions | [weight] | [sentiment sum]
+ *	 gaps		hours skipped since the entry before; 0 to 4 bytes
+ *	 mentions	1 to 7 bytes
+ *	 missing	mentions less sentiment weight, signed; 0 to 7 bytes
+ *	 sums		of sentiment, signed; 0 to 14 bytes
  *
- * gap is the number of hours skipped since the entry before.  kind tells
- * whether there is a sentiment, and whether its weight equals the mentions and
- * is left out.  Signed numbers are zigzag-coded.  One series has exactly one
- * encoding, so that equal series have equal bytes.
+ * Most series have no gap and a sentiment for all mentions: two of their
+ * columns take no room.  The widths are two bytes, four bits for each column.
+ * They are as small as the numbers allow: one series has exactly one encoding,
+ * so that equal series have equal bytes.
  */
 #ifndef DEFIDATA_SERIES_CODEC_H
 #define DEFIDATA_SERIES_CODEC_H
@@ -48,8 +55,8 @@ __extension__ typedef unsigned __int128 usum128 __attribute__((aligned(8)));
 /* keeps every buffer below the server's limit of 1 GB for one allocation */
 #define SERIES_MAX_ENTRIES	10000000
 
-#define SERIES_HEADER_SIZE	16	/* at most: 1 + 4 + 4 + 4 bytes */
-#define SERIES_ENTRY_SIZE	40	/* at most: 5 + 8 + 8 + 16 bytes */
+#define SERIES_HEADER_SIZE	16	/* at most: 1 + 4 + 4 + 4 + 2 bytes */
+#define SERIES_ENTRY_SIZE	32	/* at most: 4 + 7 + 7 + 14 bytes */
 #define SERIES_TEXT_SIZE	96	/* at most, of one entry's text */
 
 typedef enum SeriesStatus
@@ -80,17 +87,42 @@ typedef struct SeriesEntry
 	int32_t		hour;
 } SeriesEntry;
 
-/* Where a reader stands in the bytes of a series. */
+/* Sums over some entries; that of sentiment may wrap around. */
+typedef struct SeriesSums
+{
+	usum128		mentions;
+	usum128		squares;		/* of the mentions */
+	usum128		sentiment;
+	usum128		weight;
+} SeriesSums;
+
+/* One number for each entry. */
+typedef struct SeriesColumn
+{
+	const uint8_t *bytes;
+	unsigned	width;
+} SeriesColumn;
+
+/* Where a reader stands in a series. */
 typedef struct SeriesReader
 {
-	const uint8_t *at;
 	const uint8_t *end;
+	SeriesColumn gaps;
+	SeriesColumn mentions;
+	SeriesColumn missing;
+	SeriesColumn sums;
 	int32_t		count;			/* of all entries */
-	int32_t		remaining;		/* entries still to be read */
+	int32_t		next;			/* position of the entry to be read */
 	int32_t		first;
 	int32_t		last;
-	int32_t		hour;			/* of the entry read last */
+	int32_t		hour;			/* of the entry before it */
 	SeriesStatus status;
+
+	/* bits of all numbers read, by which their columns' widths are checked */
+	usum128		sum_bits;
+	uint64_t	gap_bits;
+	uint64_t	mention_bits;
+	uint64_t	missing_bits;
 } SeriesReader;
 
 extern const char *series_status_text(SeriesStatus status);
@@ -99,7 +131,10 @@ extern SeriesStatus series_entry_check(const SeriesEntry *entry);
 extern SeriesStatus series_entry_add(SeriesEntry *to, const SeriesEntry *from);
 
 extern SeriesStatus series_open(SeriesReader *reader, const uint8_t *bytes, size_t size);
+/* of one reader either reads, or sums */
 extern int	series_read(SeriesReader *reader, SeriesEntry *entries, int max);
+extern int	series_sum_until(SeriesReader *reader, int32_t hour, SeriesSums *sums);
+extern size_t series_body_size(const SeriesReader *reader);
 
 extern size_t series_encode(const SeriesEntry *entries, int count, uint8_t *out);
 extern size_t series_append(const SeriesReader *head, const SeriesEntry *entries, int count,

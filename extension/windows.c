@@ -168,33 +168,50 @@ metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count)
 	}
 }
 
-/* Adds those entries that windows ending at the hour hold, in any order. */
-void
-days_add(DaySums *sums, const ObservedHours *observed, const SeriesEntry *entries, int count)
+/* Adds a part's entries of the observed hours after one until another. */
+static void
+add_observed(SeriesSums *sums, const ObservedHours *observed, SeriesReader *part,
+			 int32_t after, int32_t until)
 {
-	for (int i = 0; i < count; i++)
-	{
-		int32_t		ago = sums->hour - entries[i].hour;
+	if (part->hour >= until || part->next == part->count)
+		return;
+	if (observed_until(observed, until) - observed_until(observed, after) == until - after)
+		series_sum_until(part, until, sums);
+	else
+		for (int32_t hour = after + 1; hour <= until; hour++)
+			series_sum_until(part, hour, observed_has(observed, hour) ? sums : NULL);
+}
 
-		if (ago < 0 || ago >= WINDOW_DAYS * DAY || !observed_has(observed, entries[i].hour))
-			continue;
-		add_entry(ago == 0 ? &sums->own : &sums->day[ago / DAY], &entries[i]);
-		sums->has_own |= ago == 0;
+/* Adds what windows ending at the hour hold of a part, opened but not yet read; parts in any order. */
+void
+days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part)
+{
+	int32_t		after = sums->hour - DAY * WINDOW_DAYS;
+
+	series_sum_until(part, after, NULL);
+	for (int k = WINDOW_DAYS - 1; k >= 0; k--)
+	{
+		int32_t		until = k > 0 ? sums->hour - DAY * k : sums->hour - 1;
+
+		add_observed(&sums->day[k], observed, part, after, until);
+		after = until;
 	}
+	if (observed_has(observed, sums->hour))
+		sums->has_own |= series_sum_until(part, sums->hour, &sums->own) > 0;
 }
 
 /* Adds a day's sums to the walk's last, as of an hour at which that day ends. */
 static void
-append_sums(MetricsWalk *walk, const RunningSums *more, int32_t hour)
+append_sums(MetricsWalk *walk, const SeriesSums *more, int32_t hour)
 {
 	RunningSums *sums = &walk->sums[++walk->count];
 
 	*sums = sums[-1];
 	sums->hour = hour;
-	sums->mentions += more->mentions;
+	sums->mentions += (uint64_t) more->mentions;
 	sums->squares += more->squares;
 	sums->sentiment += more->sentiment;
-	sums->weight += more->weight;
+	sums->weight += (uint64_t) more->weight;
 }
 
 /* Starts a walk that is to move to the hour of the sums only, and is ready. */

@@ -118,15 +118,14 @@ typedef struct DaySums
 {
 	int32_t		hour;
 	bool		has_own;		/* whether the hour has an entry */
-	RunningSums own;			/* of the hour itself, which day[0] leaves out */
-	RunningSums day[WINDOW_DAYS];
+	SeriesSums	own;			/* of the hour itself, which day[0] leaves out */
+	SeriesSums	day[WINDOW_DAYS];
 } DaySums;
 
 /* sums that a walk over DaySums has: none, one a day, and the hour's own */
 #define DAY_SUMS_ROOM	(WINDOW_DAYS + 3)
 
-extern void days_add(DaySums *sums, const ObservedHours *observed,
-					 const SeriesEntry *entries, int count);
+extern void days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part);
 extern void metrics_start_days(MetricsWalk *walk, const ObservedHours *observed,
 							   double min_coverage, const DaySums *sums,
 							   RunningSums room[DAY_SUMS_ROOM]);

@@ -71,45 +71,71 @@ TABLE bytes EXCEPT ALL TABLE bytes_again;
 \copy (SELECT ''::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- another format
-\copy (SELECT '\x0200'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0100'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
--- no count
-\copy (SELECT '\x01'::bytea) TO 'results/series.bin' (FORMAT binary)
+-- no count, no bounds, no widths
+\copy (SELECT '\x02'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0201'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0201000010'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- more than there is
-\copy (SELECT '\x0103000000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x02010000100101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0203000010000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- a count beyond the limit
-\copy (SELECT '\x01ffffff7f0000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x02ffffff7f00001001'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- data after the end
-\copy (SELECT '\x010000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x01010000000100'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100001001010100'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- an overlong number
-\copy (SELECT '\x018000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x028000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x01ffffffffffffffffff01'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x02ffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
--- the first hour out of range, the last one wrong or out of range
-\copy (SELECT '\x0101ffffffff0f000001'::bytea) TO 'results/series.bin' (FORMAT binary)
+-- the first hour out of range, the last one wrong, an hour after it
+\copy (SELECT '\x0201ffffff7f0010010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x010100010001'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0201000110010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x010200000001'::bytea || '\x0001'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x02020000100101010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
--- an unknown kind; a weight that should be left out; a sum without weight
-\copy (SELECT '\x01010000030502'::bytea) TO 'results/series.bin' (FORMAT binary)
+-- a skipped hour before the first
+\copy (SELECT '\x020100011101010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0101000002050502'::bytea) TO 'results/series.bin' (FORMAT binary)
+-- columns wider than any number needs: gaps, mentions, missing, sums; mentions without a width
+\copy (SELECT '\x02010000150100000000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x01010000010002'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100008001000000000000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
--- mentions above the limit; a sum above what its weight allows
-\copy (SELECT '\x0101000000ffffffffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100001008010100000000000000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x010100000101ffffffffffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0201000010f10101000000000000000000000000000000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x02010000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+-- columns wider than their numbers need
+\copy (SELECT '\x020100001101000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100002001010001'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100001002010100'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100001011010100'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+-- mentions above the limit; a weight below zero; a sum without weight, and one above what its weight allows
+\copy (SELECT '\x020100007000ffffffffffffff'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0201000010010102'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x020100001011010105'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy received FROM 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x02010000108001ffffffffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 SELECT count(*) FROM received;
 
@@ -214,8 +240,10 @@ FROM (VALUES ('2026-01-01 00:00Z'::timestamptz), ('2026-01-01 01:00Z'), ('2026-0
 SELECT count(*), sum(mentions) FROM (SELECT defidata_rolling('2000-01-01 00:00Z'::timestamptz + (i * 7919 % 50000) * interval '1 hour', 1, 1) AS s
 	FROM generate_series(1, 100000) i) q, defidata.entries(s);
 
--- replace_hours: after the end, within, before the start, removed, unsorted
-SELECT n, defidata.replace_hours(stored, fresh, hours) FROM (VALUES
+-- replace_hours: after the end, within, before the start, removed, unsorted; numbers
+-- that need wider columns
+SELECT n, replaced, defidata.series_send(replaced) = defidata.series_send(replaced::text::defidata.series) AS canonical
+FROM (VALUES
 	(1, '{2026-01-01T00Z:1 2026-01-01T01Z:2}'::defidata.series, '{2026-01-01T02Z:3:7:3}'::defidata.series, '{2026-01-01 02:00Z}'::timestamptz[]),
 	(2, '{2026-01-01T00Z:1 2026-01-01T01Z:2}', '{2026-01-01T02Z:3 2026-01-01T05Z:4}', '{2026-01-01 05:00Z,2026-01-01 02:30Z,2026-01-01 02:00Z}'),
 	(3, '{2026-01-01T00Z:1 2026-01-01T01Z:2}', '{2026-01-01T00Z:9 2026-01-01T01Z:9}', '{2026-01-01 01:00Z}'),
@@ -226,7 +254,13 @@ SELECT n, defidata.replace_hours(stored, fresh, hours) FROM (VALUES
 	(8, NULL, NULL, '{2026-01-01 00:00Z}'),
 	(9, '{2026-01-01T00Z:1}', '{2026-01-01T01Z:1}', '{}'),
 	(10, '{}', '{2026-01-01T01Z:1}', '{2026-01-01 01:00Z}'),
-	(11, '{2026-01-01T00Z:1}', '{}', '{2026-01-01 05:00Z}')) v(n, stored, fresh, hours)
+	(11, '{2026-01-01T00Z:1}', '{}', '{2026-01-01 05:00Z}'),
+	(12, '{2026-01-01T00Z:1:1:1}', '{2026-01-01T01Z:255:-128:255}', '{2026-01-01 01:00Z}'),
+	(13, '{2026-01-01T00Z:1:1:1}', '{2026-01-01T01Z:256:1:256}', '{2026-01-01 01:00Z}'),
+	(14, '{2026-01-01T00Z:1:1:1}', '{2026-01-01T01Z:1:128:1}', '{2026-01-01 01:00Z}'),
+	(15, '{2026-01-01T00Z:1:1:1}', '{2026-01-01T01Z:2:1:1}', '{2026-01-01 01:00Z}'),
+	(16, '{2026-01-01T00Z:1:1:1}', '{2026-01-01T02Z:1:1:1}', '{2026-01-01 02:00Z}')) v(n, stored, fresh, hours),
+	LATERAL defidata.replace_hours(stored, fresh, hours) replaced
 ORDER BY n;
 SELECT defidata.replace_hours('{}', '{}', NULL);
 SELECT defidata.replace_hours('{}', '{}', '{NULL}');

@@ -63,19 +63,56 @@ check_encoding(const SeriesEntry *entries, int count, const uint8_t *bytes, size
 	uint8_t    *whole = malloc(SERIES_HEADER_SIZE + (size_t) count * SERIES_ENTRY_SIZE);
 	uint8_t    *head = malloc(SERIES_HEADER_SIZE + (size_t) count * SERIES_ENTRY_SIZE);
 	int			half = count / 2;
+	size_t		body;
+	size_t		appended;
 	SeriesReader reader;
 
 	REQUIRE(series_encode(entries, count, whole) == size);
 	REQUIRE(memcmp(whole, bytes, size) == 0);
+	REQUIRE(series_open(&reader, whole, size) == SERIES_OK);
+	body = series_body_size(&reader);
 	if (half > 0)
 	{
 		REQUIRE(series_open(&reader, head, series_encode(entries, half, head)) == SERIES_OK);
 		memset(whole, 0, size);
-		REQUIRE(series_append(&reader, entries + half, count - half, whole) == size);
-		REQUIRE(memcmp(whole, bytes, size) == 0);
+		appended = series_append(&reader, entries + half, count - half, whole);
+		/* entry by entry as wide, or too narrow */
+		REQUIRE(appended == (series_body_size(&reader) / (size_t) half == body / (size_t) count ? size : 0));
+		REQUIRE(appended == 0 || memcmp(whole, bytes, size) == 0);
 	}
 	free(whole);
 	free(head);
+}
+
+/* Requires that sums over stretches of hours are those of the entries in them. */
+static void
+check_sums(const SeriesEntry *entries, int count, const uint8_t *bytes, size_t size, int stretch)
+{
+	SeriesReader reader;
+	int			at = 0;
+
+	REQUIRE(series_open(&reader, bytes, size) == SERIES_OK);
+	while (at < count)
+	{
+		bool		skipped = at % 2 > 0;
+		int32_t		until = entries[at].hour + stretch;
+		SeriesSums	sums = {0};
+		SeriesSums	plain = {0};
+		int			n = 0;
+
+		REQUIRE(series_sum_until(&reader, entries[at].hour - 1, &sums) == 0);
+		for (; at < count && entries[at].hour <= until; at++, n++)
+			if (!skipped)
+			{
+				plain.mentions += (usum128) entries[at].mentions;
+				plain.squares += (usum128) entries[at].mentions * (usum128) entries[at].mentions;
+				plain.sentiment += (usum128) entries[at].sentiment_sum;
+				plain.weight += (usum128) entries[at].sentiment_weight;
+			}
+		REQUIRE(series_sum_until(&reader, until, skipped ? NULL : &sums) == n);
+		REQUIRE(memcmp(&sums, &plain, sizeof(sums)) == 0);
+	}
+	REQUIRE(series_sum_until(&reader, SERIES_MAX_HOUR, NULL) == 0);
 }
 
 /* Reads any bytes as a series, in batches of the given size. */
@@ -102,6 +139,7 @@ fuzz_bytes(const uint8_t *bytes, size_t size, int batch)
 		check_text_of(&entries[i]);
 	}
 	check_encoding(entries, count, bytes, size);
+	check_sums(entries, count, bytes, size, batch);
 }
 
 /* Reads any text as an entry. */
@@ -310,6 +348,18 @@ check_same(const double *figures, const double *again)
 		REQUIRE(isnan(figures[i]) ? isnan(again[i]) : figures[i] == again[i]);
 }
 
+/* Adds entries to sums by day as a part, encoded. */
+static void
+add_part(DaySums *days, const ObservedHours *observed, const SeriesEntry *entries, int count)
+{
+	uint8_t    *bytes = malloc(SERIES_HEADER_SIZE + (size_t) count * SERIES_ENTRY_SIZE);
+	SeriesReader part;
+
+	REQUIRE(series_open(&part, bytes, series_encode(entries, count, bytes)) == SERIES_OK);
+	days_add(days, observed, &part);
+	free(bytes);
+}
+
 /*
  * Walks over all hours, jumps into the middle, and puts one hour together from
  * its days: the bits must be the same.
@@ -354,8 +404,8 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 		/* from sums by day, whose parts come in any order */
 		memset(&days, 0, sizeof(days));
 		days.hour = plain->first + t;
-		days_add(&days, observed, entries + from, count - from);
-		days_add(&days, observed, entries, from);
+		add_part(&days, observed, entries + from / 2, count - from / 2);
+		add_part(&days, observed, entries, from / 2);
 		metrics_start_days(&jump, observed, share, &days, room_of_days);
 		metrics_move(&jump, plain->first + t, again);
 		check_same(figures, again);
