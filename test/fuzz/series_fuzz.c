@@ -10,7 +10,10 @@
  *	 2	entries and observed hours drawn from the input: every figure equals
  *		that of a plain loop over the hours of its window.  The code walks over
  *		all hours; the loop is slow and compares some of them, which ones the
- *		input decides.
+ *		input decides;
+ *	 3	entries drawn from the input: they are read from their encoding as they
+ *		were, and sums over stretches of hours are right.  Then some of its bytes
+ *		are changed, which is as target 0, but never far from a valid series.
  *
  *	 clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-wrapv -I extension \
  *		test/fuzz/series_fuzz.c extension/series_codec.c extension/windows.c -lm
@@ -140,6 +143,59 @@ fuzz_bytes(const uint8_t *bytes, size_t size, int batch)
 	}
 	check_encoding(entries, count, bytes, size);
 	check_sums(entries, count, bytes, size, batch);
+}
+
+/* Draws an entry from four bytes: numbers of every size, and every sort of weight. */
+static SeriesEntry
+draw_entry(int32_t hour, const uint8_t *bytes)
+{
+	SeriesEntry entry = {.hour = hour};
+	sum128		factor = 1;
+
+	entry.mentions = (int64_t) bytes[1] << bytes[2] % 42;
+	entry.sentiment_weight = bytes[2] < 64 ? 0 : bytes[2] < 128 ? entry.mentions / 2 :
+		bytes[2] < 192 ? entry.mentions + bytes[3] : entry.mentions;
+	for (int i = bytes[3] % 16; i > 0; i--)
+		factor *= 10;
+	entry.sentiment_sum = ((sum128) bytes[3] - 128) * factor * entry.sentiment_weight;
+	return entry;
+}
+
+/* Encodes drawn entries, reads them, and then bytes that differ a little. */
+static void
+fuzz_encoding(const uint8_t *bytes, size_t size, int choice)
+{
+	static SeriesEntry entries[UINT8_MAX];
+	static SeriesEntry again[UINT8_MAX];
+	static uint8_t encoded[SERIES_HEADER_SIZE + UINT8_MAX * SERIES_ENTRY_SIZE];
+	int			most = size > 0 ? bytes[0] : 0;
+	int			count = 0;
+	int64_t		hour = SERIES_MIN_HOUR + choice * INT64_C(340000);
+	uint8_t    *copy;
+	size_t		length;
+	SeriesReader reader;
+
+	for (bytes++; count < most && size > 4 && hour <= SERIES_MAX_HOUR; bytes += 4, size -= 4)
+	{
+		entries[count++] = draw_entry((int32_t) hour, bytes);
+		/* most hours have no gap before them */
+		hour += bytes[0] < 224 ? 1 : INT64_C(1) << bytes[0] % 32;
+	}
+	length = series_encode(entries, count, encoded);
+	/* a copy of just its size, so that a read beyond its end is seen */
+	copy = malloc(length);
+	memcpy(copy, encoded, length);
+	REQUIRE(series_open(&reader, copy, length) == SERIES_OK);
+	REQUIRE(series_read(&reader, again, UINT8_MAX) == count && reader.status == SERIES_OK);
+	for (int i = 0; i < count; i++)
+		REQUIRE(same_entry(&entries[i], &again[i]));
+	check_encoding(entries, count, copy, length);
+	check_sums(entries, count, copy, length, choice % 50);
+
+	for (; size > 2; bytes += 2, size -= 2)
+		copy[bytes[0] % length] ^= bytes[1];
+	fuzz_bytes(copy, length, choice % 64 + 1);
+	free(copy);
 }
 
 /* Reads any text as an entry. */
@@ -504,10 +560,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 2)
 		return 0;
-	if (data[0] % 3 == 0)
+	if (data[0] % 4 == 0)
 		fuzz_bytes(data + 2, size - 2, data[1] % 64 + 1);
-	else if (data[0] % 3 == 1)
+	else if (data[0] % 4 == 1)
 		fuzz_text(data + 2, size - 2);
+	else if (data[0] % 4 == 3)
+		fuzz_encoding(data + 2, size - 2, data[1]);
 	else
 		fuzz_figures(data + 2, size - 2, data[1]);
 	return 0;
