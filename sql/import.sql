@@ -51,6 +51,33 @@ UPDATE remote SET "timestamp" = '2025-06-01 12:05Z' WHERE id = 'b1';
 SELECT * FROM defidata_import();
 SELECT * FROM copy WHERE id = 'b1';
 
+-- hours at which the copy was found equal are not compared here again, until the source
+-- says something else of them, and then also where it says again what it said before
+SELECT inserted, updated FROM defidata_import();
+SELECT hour AT TIME ZONE 'UTC' AS hour, rows FROM defidata.surveyed ORDER BY hour;
+UPDATE remote SET count = 100 WHERE id = 'a10';
+SELECT inserted, updated FROM defidata_import();
+UPDATE remote SET count = 10 WHERE id = 'a10';
+SELECT inserted, updated FROM defidata_import();
+SELECT * FROM copy WHERE id = 'a10';
+SELECT inserted, updated FROM defidata_import();
+UPDATE remote SET "timestamp" = '2025-06-01 11:30Z' WHERE id = 'a10';
+SELECT inserted, updated FROM defidata_import();
+SELECT inserted, updated FROM defidata_import();
+UPDATE remote SET "timestamp" = '2025-06-01 10:30Z' WHERE id = 'a10';
+SELECT inserted, updated FROM defidata_import();
+SELECT * FROM copy WHERE id = 'a10';
+-- out of the overlap, whose memory ends there
+INSERT INTO remote VALUES ('e1', '2025-06-01 15:30Z', 'ETH', 1, 0);
+SELECT inserted, updated FROM defidata_import();
+SELECT inserted, updated FROM defidata_import();
+SELECT min(hour) AT TIME ZONE 'UTC' AS first, max(hour) AT TIME ZONE 'UTC' AS last, count(*) FROM defidata.surveyed;
+-- an import since some time compares all, whatever somebody has done to the copy
+UPDATE defidata.raw_mentions SET mentions = 1000 WHERE id = 'a12';
+SELECT inserted, updated FROM defidata_import();
+SELECT inserted, updated FROM defidata_import('2025-06-01 00:00Z');
+SELECT * FROM copy WHERE id = 'a12';
+
 -- a row that the source has deleted stays, and so does all after a truncate
 DELETE FROM remote WHERE id = 'b2';
 SELECT * FROM defidata_import();

@@ -57,7 +57,7 @@ COMMENT ON FUNCTION defidata.add_counts(jsonb, jsonb) IS 'sums two objects of co
 -- seconds (hours: seconds / 3600); $7, $8, $9 as timestamp.  A piece uses those
 -- that have the type of the source's own column, so that its conditions can be
 -- evaluated by the remote.
-CREATE FUNCTION defidata.source_sql(source text, OUT kind text, OUT relation text, OUT in_range text, OUT in_hours text,
+CREATE FUNCTION defidata.source_sql(source text, OUT kind text, OUT relation text, OUT in_range text, OUT in_hours text, OUT until_hours text,
         OUT unusable text, OUT bucket text, OUT bucket_hour text, OUT when_at text, OUT id text, OUT id_usable text,
         OUT id_hash text, OUT columns text, OUT row_hash text)
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -101,8 +101,10 @@ BEGIN
                     ELSE 'date_bin(''1 hour'', %s, timestamptz ''2001-01-01 00:00:00+00'')' END, part);
                 bucket_hour := CASE family WHEN 'integer' THEN 'defidata.instant_of(s.bucket * 3600::bigint)'
                                            ELSE 'defidata.instant_of(s.bucket)' END;
-                in_hours := bucket || CASE family WHEN 'integer' THEN ' = ANY ($6)' WHEN 'timestamp' THEN ' = ANY ($9)'
-                                                  ELSE ' = ANY ($3)' END;
+                part := CASE family WHEN 'integer' THEN '$6' WHEN 'timestamp' THEN '$9' ELSE '$3' END;
+                in_hours := format('%s = ANY (%s)', bucket, part);
+                until_hours := format('%s <= ANY (%s)', bucket, part);
+                part := format('r.%I', col.actual);
                 columns := concat_ws(', ', columns, CASE col.logical
                     WHEN 'hour' THEN format('defidata.hour_of(defidata.instant_of(%s)) AS hour', part)
                     ELSE format('defidata.instant_of(%s) AS at', part) END);
@@ -149,45 +151,67 @@ END
 $$;
 COMMENT ON FUNCTION defidata.same_encoding(regclass) IS 'whether text has the same bytes at the source as here, so that checksums can be compared';
 
--- Executes a statement made of source_sql's pieces.
-CREATE FUNCTION defidata.survey(source text, from_at timestamptz, until_at timestamptz, with_unusable boolean)
-    RETURNS TABLE (hour timestamptz, remote_rows bigint, local_rows bigint, differs boolean)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+-- An hour at which the copy was found equal to its source need not be read here
+-- again, six times with the usual overlap, as long as the source says the same of it.
+CREATE FUNCTION defidata.survey(source text, from_at timestamptz, until_at timestamptz, with_unusable boolean, trusting boolean)
+    RETURNS TABLE (hour timestamptz, remote_rows bigint, local_rows bigint)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
+#variable_conflict use_column
 DECLARE
-    piece    record;
-    checksum text;
-    remote   text;
+    piece     record;
+    there     record;
+    checksum  text;
+    newest    timestamptz;
+    known     timestamptz[] := '{}';
+    read_from timestamptz := from_at;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(survey.source);
-    checksum := CASE WHEN defidata.same_encoding(piece.relation::regclass) THEN 'sum(' || piece.row_hash || ')' END;
+    -- an hour after all that the copy has needs no checksum: it differs
+    checksum := CASE WHEN piece.row_hash IS NOT NULL AND defidata.same_encoding(piece.relation::regclass)
+                     THEN format('sum(%s) FILTER (WHERE CASE WHEN %s THEN %s ELSE true END)', piece.row_hash, piece.in_range, piece.until_hours) END;
+    newest := (SELECT max(r.hour) FROM defidata.raw_mentions r WHERE r.source = survey.source AND r.reason IS DISTINCT FROM 'hour');
     -- rows whose hour is unusable stand together, under the hour -infinity
-    remote := format('SELECT COALESCE(%s, ''-infinity''), s.rows, s.hash'
-                     ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS hash'
-                     '         FROM %s r WHERE %s GROUP BY 1) s',
-                     piece.bucket_hour, piece.in_range, piece.bucket,
-                     COALESCE(checksum, 'NULL::numeric'), piece.relation,
-                     CASE WHEN with_unusable THEN format('(%s OR %s)', piece.in_range, piece.unusable) ELSE piece.in_range END);
-    RETURN QUERY EXECUTE format($sql$
-        SELECT hour, COALESCE(there.rows, 0), COALESCE(here.rows, 0),
-               there.rows IS DISTINCT FROM here.rows OR there.hash IS DISTINCT FROM here.hash OR there.hash IS NULL
-          FROM (%s) there (hour, rows, hash)
+    EXECUTE format('SELECT array_agg(COALESCE(%s, ''-infinity'')) AS hours, array_agg(s.rows) AS rows, array_agg(s.checksum) AS checksums'
+                   ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS checksum'
+                   '         FROM %s r WHERE %s GROUP BY 1) s',
+                   piece.bucket_hour, piece.in_range, piece.bucket,
+                   COALESCE(checksum, 'NULL::numeric'), piece.relation,
+                   CASE WHEN with_unusable THEN format('(%s OR %s)', piece.in_range, piece.unusable) ELSE piece.in_range END)
+       INTO there
+      USING from_at, until_at, ARRAY[newest], defidata.epoch_of(from_at), defidata.epoch_of(until_at), ARRAY[defidata.epoch_of(newest) / 3600],
+            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY[newest AT TIME ZONE 'UTC'];
+    IF trusting THEN
+        DELETE FROM defidata.surveyed k WHERE k.source = survey.source AND k.hour < from_at;
+        known := ARRAY(SELECT k.hour FROM defidata.surveyed k
+                         JOIN unnest(there.hours, there.rows, there.checksums) t (hour, rows, checksum) USING (hour, rows, checksum)
+                        WHERE k.source = survey.source);
+        read_from := (SELECT h FROM (SELECT generate_series(defidata.hour_of(from_at), until_at, interval '1 hour') AS h) e
+                       WHERE h <> ALL (known) LIMIT 1);
+    END IF;
+    RETURN QUERY
+    WITH compared AS MATERIALIZED (
+        SELECT hour, t.rows AS remote_rows, here.rows AS local_rows, t.checksum,
+               t.rows = here.rows AND t.checksum = here.checksum AS same
+          FROM (SELECT u.* FROM unnest(there.hours, there.rows, there.checksums) u (hour, rows, checksum) WHERE u.hour <> ALL (known)) t
           FULL JOIN (SELECT CASE WHEN r.reason = 'hour' THEN '-infinity' ELSE r.hour END, count(*),
                             sum(hashtextextended(r.id, 0)
                                 # CASE WHEN r.symbol IS NULL THEN 0 ELSE hashtextextended(r.symbol, 1) END
                                 # CASE WHEN r.mentions IS NULL THEN 0 ELSE hashfloat8extended(r.mentions, 2) END
                                 # CASE WHEN r.sentiment IS NULL THEN 0 ELSE hashfloat8extended(r.sentiment, 3) END)
                        FROM defidata.raw_mentions r
-                      WHERE r.source = $10
-                        AND (r.hour >= $1 AND r.hour < $2 AND r.reason IS DISTINCT FROM 'hour' OR $11 AND r.reason = 'hour')
-                      GROUP BY 1) here (hour, rows, hash) USING (hour)
-         ORDER BY hour
-        $sql$, remote)
-      USING from_at, until_at, NULL::timestamptz[], defidata.epoch_of(from_at), defidata.epoch_of(until_at), NULL::bigint[],
-            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', NULL::timestamp[], survey.source, with_unusable;
+                      WHERE r.source = survey.source
+                        AND (r.hour >= greatest(from_at, read_from) AND r.hour < until_at AND r.hour <> ALL (known)
+                             AND r.reason IS DISTINCT FROM 'hour' OR with_unusable AND r.reason = 'hour')
+                      GROUP BY 1) here (hour, rows, checksum) USING (hour)),
+    noted AS (
+        INSERT INTO defidata.surveyed (source, hour, rows, checksum)
+        SELECT survey.source, c.hour, c.remote_rows, c.checksum FROM compared c WHERE trusting AND c.same AND isfinite(c.hour)
+        ON CONFLICT ON CONSTRAINT surveyed_pkey DO UPDATE SET rows = excluded.rows, checksum = excluded.checksum)
+    SELECT c.hour, COALESCE(c.remote_rows, 0), COALESCE(c.local_rows, 0) FROM compared c WHERE c.same IS NOT TRUE ORDER BY c.hour;
 END
 $$;
-COMMENT ON FUNCTION defidata.survey(text, timestamptz, timestamptz, boolean) IS 'rows by hour of a mentions source and of its copy; differs tells whether count or checksum are not the same (always, where there is no checksum). Rows with an unusable hour stand under -infinity';
+COMMENT ON FUNCTION defidata.survey(text, timestamptz, timestamptz, boolean, boolean) IS 'hours in which a mentions source and its copy differ in count or checksum (always, where there is no checksum), with the rows of both. Rows with an unusable hour stand under -infinity. trusting: whether hours found equal by an earlier survey are equal as long as the source has the same rows';
 
 -- Reads rows of a source and merges them into the copy, or only adds them.  The
 -- hours that are read again are a literal: what decides about a conflict runs
@@ -419,6 +443,8 @@ BEGIN
        AND (SELECT count(*) FROM defidata.source s WHERE s.name = 'legacy') = 0;
 
     SELECT * INTO census FROM defidata.take_census(batch.source, batch.hours, copied_at);
+    -- what was found equal has changed here: it must be found so again
+    DELETE FROM defidata.surveyed k WHERE k.source = batch.source AND k.hour = ANY (batch.hours || census.former);
     INSERT INTO defidata.hours AS h (hour)
     SELECT DISTINCT t FROM unnest(census.touched) t WHERE t BETWEEN '2006-01-01 00:00:00+00' AND copied_at
     ON CONFLICT (hour) DO UPDATE SET summed = false;
@@ -529,8 +555,7 @@ BEGIN
             RETURN QUERY
             WITH wanted AS MATERIALIZED (
                 SELECT s.hour, s.remote_rows, s.local_rows
-                  FROM defidata.survey(src.name, start, finish, until_hour IS NULL) s
-                 WHERE s.differs),
+                  FROM defidata.survey(src.name, start, finish, until_hour IS NULL, since IS NULL AND until_hour IS NULL) s),
             settled AS (
                 DELETE FROM defidata.uncopied u
                  WHERE u.source = src.name AND (u.hour >= start AND u.hour < finish OR until_hour IS NULL AND NOT isfinite(u.hour))
@@ -617,7 +642,7 @@ COMMENT ON FUNCTION @extschema@.defidata_import(timestamptz) IS 'copies new, lat
 REVOKE ALL ON FUNCTION defidata.parse_number(text), defidata.finite(float8), defidata.clean(text), defidata.instant_of(bigint),
     defidata.instant_of(timestamp), defidata.instant_of(timestamptz), defidata.hour_of(timestamptz),
     defidata.epoch_of(timestamptz), defidata.add_counts(jsonb, jsonb), defidata.source_sql(text),
-    defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean),
+    defidata.same_encoding(regclass), defidata.survey(text, timestamptz, timestamptz, boolean, boolean),
     defidata.copy_statement(text, text, boolean, timestamptz[]),
     defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[], timestamptz, numeric, numeric),
     defidata.count_uncopied(text, timestamptz, text, bigint), defidata.take_census(text, timestamptz[], timestamptz),

@@ -136,10 +136,10 @@ BEGIN
     FOR batch IN
         SELECT 'legacy', min(s.hour), max(s.hour) + interval '1 hour', array_agg(s.hour), array_agg(s.remote_rows),
                array_agg(s.hour) FILTER (WHERE s.local_rows > 0)
-          FROM defidata.survey('legacy', '2006-01-01 00:00:00+00', until, false) s
+          FROM defidata.survey('legacy', '2006-01-01 00:00:00+00', until, false, false) s
           LEFT JOIN (SELECT DISTINCT r.hour FROM defidata.raw_mentions r
                       WHERE r.source <> 'legacy' AND r.reason IS DISTINCT FROM 'hour') d ON d.hour = s.hour
-         WHERE s.differs AND s.remote_rows > 0 AND d.hour IS NULL
+         WHERE s.remote_rows > 0 AND d.hour IS NULL
         HAVING count(*) > 0 LOOP
         rows := defidata.import_batch(batch) ->> 'inserted';
     END LOOP;

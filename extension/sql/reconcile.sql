@@ -37,7 +37,7 @@ DECLARE
     missing   text[];
 BEGIN
     SELECT array_agg(s.hour) AS hours, array_agg(s.remote_rows) AS remote_rows, array_agg(s.local_rows) AS local_rows INTO differing
-      FROM defidata.survey(reconcile_source.source, from_at, until_at, false) s WHERE s.differs;
+      FROM defidata.survey(reconcile_source.source, from_at, until_at, false, false) s;
     -- all are read first: a row that an hour lacks may have moved to a later one
     FOR i IN 1 .. COALESCE(cardinality(differing.hours), 0) LOOP
         counts := '{"inserted": 0, "updated": 0}';

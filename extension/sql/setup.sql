@@ -121,6 +121,12 @@ BEGIN
         ['rows bigint NOT NULL', 'how many rows'],
         ['seen_at timestamptz NOT NULL', 'when they were last seen']],
         ARRAY['PRIMARY KEY (source, hour, cause)']);
+    PERFORM defidata.setup_table('surveyed', 'hours of the overlap at which the copy was found equal to its source', ARRAY[
+        ['source text COLLATE "C" NOT NULL', 'the source'],
+        ['hour timestamptz NOT NULL', 'the hour'],
+        ['rows bigint NOT NULL', 'the rows that the source had'],
+        ['checksum numeric NOT NULL', 'their checksum there']],
+        ARRAY['PRIMARY KEY (source, hour)']);
 
     PERFORM defidata.setup_table('mention_series', 'facts: mentions and sentiment by token and hour, a week to a row', ARRAY[
         ['token text COLLATE "C" NOT NULL', 'the clean symbol'],

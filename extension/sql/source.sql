@@ -244,6 +244,7 @@ BEGIN
                                                   WHERE r.source = name AND r.reason IS DISTINCT FROM 'hour')
                            ELSE (SELECT max(p.at) FROM defidata.prices p
                                   WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END;
+    DELETE FROM defidata.surveyed k WHERE k.source = attach.name;
     INSERT INTO defidata.source AS s (name, kind, relation, columns, watermark)
     VALUES (name, kind, relation, columns, watermark)
     ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE

@@ -72,7 +72,7 @@ INSERT INTO matrix (statement) SELECT unnest(ARRAY[
     'DROP TABLE defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
     'SELECT defidata.setup()', $$SELECT defidata.attach('evil', 'mentions', 'pg_authid', '{}')$$, $$SELECT defidata.source_sql('remote')$$, $$SELECT defidata.parse_number('1')$$,
     $$SELECT defidata.replace_contents('defidata.trending', 'SELECT 1', now())$$, $$SELECT defidata.copy_part('remote', 'true', now(), now(), NULL, NULL, now(), NULL, NULL)$$,
-    $$SELECT defidata.survey('remote; --', now(), now(), true)$$, 'SELECT passwd FROM pg_shadow', 'SELECT umoptions FROM pg_user_mapping']);
+    $$SELECT defidata.survey('remote; --', now(), now(), true, true)$$, 'SELECT passwd FROM pg_shadow', 'SELECT umoptions FROM pg_user_mapping']);
 SELECT is(ARRAY[attempt('tap_stranger', statement), attempt('tap_reader', statement), attempt('tap_analyst', statement), attempt('tap_operator', statement)],
           ARRAY[stranger, reader, analyst, operator], left(statement, 80)) FROM matrix;
 
