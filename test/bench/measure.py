@@ -95,23 +95,35 @@ class PeakMemory:
         self.high_water = self.status()['VmHWM']
 
 
+def queued(*pids):
+    """Return for how many seconds processes were ready to run and had no core."""
+    total = 0
+    for pid in pids:
+        with open(f'/proc/{pid}/schedstat', encoding='ascii') as file:
+            total += int(file.read().split()[1])
+    return total / 1e9
+
+
 def read_forever(dsn, query, stop, answer):
-    """Run a query every few milliseconds and report how long each took, and empty results."""
-    latencies, empty = [], 0
+    """Run a query every few milliseconds and report how long each took, how long without a core, and empty results."""
+    latencies, waits, empty = [], [], 0
     with psycopg2.connect(dsn) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
+        pids = ('self', connection.info.backend_pid)
         # a first one fills the session's caches
         cursor.execute(query)
         answer.send('reading')
         while not stop.is_set():
+            before = queued(*pids)
             started = time.perf_counter()
             cursor.execute(query)
             rows = cursor.fetchall()
             latencies.append(time.perf_counter() - started)
+            waits.append(queued(*pids) - before)
             empty += not rows
             time.sleep(0.002)
-    answer.send((latencies, empty))
+    answer.send((latencies, waits, empty))
 
 
 class Reader:
@@ -130,5 +142,11 @@ class Reader:
 
     def __exit__(self, *_):
         self.stop.set()
-        self.latencies, self.empty = self.answer.recv()
+        self.latencies, self.waits, self.empty = self.answer.recv()
         self.process.join()
+
+
+def latencies_of(readers, with_waits=True):
+    """Return the latencies of readers together, or what of them was not spent without a core."""
+    return [latency - (0 if with_waits else wait) for reader in readers
+            for latency, wait in zip(reader.latencies, reader.waits)]
