@@ -141,6 +141,9 @@ DELETE FROM remote WHERE id IS NULL OR length(id) > 512 OR id IN ('twice', 'hour
 INSERT INTO remote VALUES ('twice', '2025-06-01 17:00Z', 'AAA', 1, 0), ('hours apart', '2025-06-01 18:00Z', 'BTC', 2, 0);
 SELECT * FROM defidata_import();
 SELECT count(*) FROM defidata.uncopied;
+-- and then nothing is read, rows without a usable hour neither
+SELECT fetched FROM defidata_import();
+SELECT count(*) > 0 AS some FROM copy WHERE reason = 'hour';
 
 -- batches of any size bring the same, and two sources may share ids
 DELETE FROM remote WHERE id = 'b2';

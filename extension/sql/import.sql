@@ -167,9 +167,9 @@ DECLARE
     read_from timestamptz := from_at;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(survey.source);
-    -- an hour after all that the copy has needs no checksum: it differs
+    -- an hour after all that the copy has needs no checksum: it differs; the usual case first
     checksum := CASE WHEN piece.row_hash IS NOT NULL AND defidata.same_encoding(piece.relation::regclass)
-                     THEN format('sum(%s) FILTER (WHERE CASE WHEN %s THEN %s ELSE true END)', piece.row_hash, piece.in_range, piece.until_hours) END;
+                     THEN format('sum(%s) FILTER (WHERE %s OR NOT (%s) OR %s IS NULL)', piece.row_hash, piece.until_hours, piece.in_range, piece.when_at) END;
     newest := (SELECT max(r.hour) FROM defidata.raw_mentions r WHERE r.source = survey.source AND r.reason IS DISTINCT FROM 'hour');
     -- rows whose hour is unusable stand together, under the hour -infinity
     EXECUTE format('SELECT array_agg(COALESCE(%s, ''-infinity'')) AS hours, array_agg(s.rows) AS rows, array_agg(s.checksum) AS checksums'
