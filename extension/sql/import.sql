@@ -161,16 +161,16 @@ AS $$
 DECLARE
     piece     record;
     there     record;
+    here      record;
     checksum  text;
-    newest    timestamptz;
+    newest    constant timestamptz := (SELECT s.watermark FROM defidata.source s WHERE s.name = survey.source);
     known     timestamptz[] := '{}';
     read_from timestamptz := from_at;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(survey.source);
-    -- an hour after all that the copy has needs no checksum: it differs; the usual case first
+    -- an hour after the newest of the copy needs no checksum: it differs; the usual case first
     checksum := CASE WHEN piece.row_hash IS NOT NULL AND defidata.same_encoding(piece.relation::regclass)
                      THEN format('sum(%s) FILTER (WHERE %s OR NOT (%s) OR %s IS NULL)', piece.row_hash, piece.until_hours, piece.in_range, piece.when_at) END;
-    newest := (SELECT max(r.hour) FROM defidata.raw_mentions r WHERE r.source = survey.source AND r.reason IS DISTINCT FROM 'hour');
     -- rows whose hour is unusable stand together, under the hour -infinity
     EXECUTE format('SELECT array_agg(COALESCE(%s, ''-infinity'')) AS hours, array_agg(s.rows) AS rows, array_agg(s.checksum) AS checksums'
                    ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS checksum'
@@ -189,21 +189,22 @@ BEGIN
         read_from := (SELECT h FROM (SELECT generate_series(defidata.hour_of(from_at), until_at, interval '1 hour') AS h) e
                        WHERE h <> ALL (known) LIMIT 1);
     END IF;
+    SELECT array_agg(h.hour) AS hours, array_agg(h.rows) AS rows, array_agg(h.checksum) AS checksums INTO here
+      FROM (SELECT CASE WHEN r.reason = 'hour' THEN '-infinity' ELSE r.hour END AS hour, count(*) AS rows,
+                   sum(hashtextextended(r.id, 0)
+                       # CASE WHEN r.symbol IS NULL THEN 0 ELSE hashtextextended(r.symbol, 1) END
+                       # CASE WHEN r.mentions IS NULL THEN 0 ELSE hashfloat8extended(r.mentions, 2) END
+                       # CASE WHEN r.sentiment IS NULL THEN 0 ELSE hashfloat8extended(r.sentiment, 3) END) AS checksum
+              FROM defidata.raw_mentions r
+             WHERE r.source = survey.source
+               AND (r.hour >= greatest(from_at, read_from) AND r.hour < until_at AND r.hour <> ALL (known)
+                    AND r.reason IS DISTINCT FROM 'hour' OR with_unusable AND r.reason = 'hour')
+             GROUP BY 1) h;
     RETURN QUERY
     WITH compared AS MATERIALIZED (
-        SELECT hour, t.rows AS remote_rows, here.rows AS local_rows, t.checksum,
-               t.rows = here.rows AND t.checksum = here.checksum AS same
+        SELECT hour, t.rows AS remote_rows, h.rows AS local_rows, t.checksum, t.rows = h.rows AND t.checksum = h.checksum AS same
           FROM (SELECT u.* FROM unnest(there.hours, there.rows, there.checksums) u (hour, rows, checksum) WHERE u.hour <> ALL (known)) t
-          FULL JOIN (SELECT CASE WHEN r.reason = 'hour' THEN '-infinity' ELSE r.hour END, count(*),
-                            sum(hashtextextended(r.id, 0)
-                                # CASE WHEN r.symbol IS NULL THEN 0 ELSE hashtextextended(r.symbol, 1) END
-                                # CASE WHEN r.mentions IS NULL THEN 0 ELSE hashfloat8extended(r.mentions, 2) END
-                                # CASE WHEN r.sentiment IS NULL THEN 0 ELSE hashfloat8extended(r.sentiment, 3) END)
-                       FROM defidata.raw_mentions r
-                      WHERE r.source = survey.source
-                        AND (r.hour >= greatest(from_at, read_from) AND r.hour < until_at AND r.hour <> ALL (known)
-                             AND r.reason IS DISTINCT FROM 'hour' OR with_unusable AND r.reason = 'hour')
-                      GROUP BY 1) here (hour, rows, checksum) USING (hour)),
+          FULL JOIN unnest(here.hours, here.rows, here.checksums) h (hour, rows, checksum) USING (hour)),
     noted AS (
         INSERT INTO defidata.surveyed (source, hour, rows, checksum)
         SELECT survey.source, c.hour, c.remote_rows, c.checksum FROM compared c WHERE trusting AND c.same AND isfinite(c.hour)
