@@ -17,7 +17,8 @@ BEGIN
     ELSIF home <> current_database() THEN
         RAISE EXCEPTION 'pg_cron runs in database "%", not in "%"', home, current_database() USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = format('Set cron.database_name = ''%1$s'' and restart the server, or connect to database "%2$s" and'
-                          ' SELECT cron.schedule_in_database(''defidata cycle'', ''5 * * * *'', ''CALL %3$s.defidata_run()'', ''%1$s'');', current_database(), home,
+                          ' SELECT cron.schedule_in_database(''defidata cycle'', ''5 * * * *'', ''CALL %3$s.defidata_run()'', ''%1$s'');'
+                          ' SELECT cron.unschedule(''defidata cycle'') there removes that job.', current_database(), home,
                           (SELECT e.extnamespace::regnamespace FROM pg_extension e WHERE e.extname = 'defidata'));
     ELSIF to_regnamespace('cron') IS NULL THEN
         RAISE EXCEPTION 'pg_cron is not created in this database' USING ERRCODE = 'object_not_in_prerequisite_state',

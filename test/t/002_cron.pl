@@ -86,6 +86,7 @@ subtest 'schedule' => sub {
 	$workers->fails($home, "SELECT defidata_schedule('every hour')", '22023', qr/schedule/, 'a bad one');
 	$workers->sql('postgres', 'CREATE DATABASE elsewhere TEMPLATE ' . $workers->attached . ' STRATEGY file_copy');
 	$workers->fails('elsewhere', 'SELECT defidata_schedule()', '55000', qr/pg_cron runs in database "$home", not in "elsewhere".*HINT:/s, 'another database');
+	$workers->fails('elsewhere', 'SELECT defidata_unschedule()', '55000', qr/HINT:.*cron\.unschedule\('defidata cycle'\)/s, 'and how its job there ends');
 };
 
 subtest 'what pg_hba.conf would do' => sub {
