@@ -456,7 +456,7 @@ write_header(uint8_t *out, int count, int32_t first, int32_t last, Widths widths
 	out = write_varint(out, (uint32_t) count);
 	if (count == 0)
 		return out;
-	out = write_varint(out, (uint32_t) first << 1 ^ (uint32_t) (first >> 31));
+	out = write_varint(out, (uint32_t) fold_sign(first));
 	out = write_varint(out, (uint32_t) (last - first));
 	*out++ = (uint8_t) (widths.gaps | widths.mentions << 4);
 	*out++ = (uint8_t) (widths.missing | widths.sums << 4);
