@@ -21,20 +21,18 @@ $$;
 COMMENT ON FUNCTION defidata.settle_hours() IS 'decides which hours are settled and returns the latest one whose facts stand';
 
 -- Makes a table equal to what a query returns and writes only the rows that
--- differ; returns how many.  $1, $2 and $3 of the query are the hour, the hours
--- observed before it and min_coverage.  Rows that stay are updated by a join:
--- ON CONFLICT would lock and look up each of them first.
+-- differ; returns how many.  $1 of the query is the hour.  The full join finds
+-- what is gone, for which MERGE of PostgreSQL 15 has no clause.
 CREATE FUNCTION defidata.replace_contents(target regclass, query text, hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_mergejoin = off
 AS $$
 DECLARE
-    coverage constant float8 := defidata.setting_value('min_coverage')::float8;
-    observed constant timestamptz[] := defidata.observed_hours(hour, hour + interval '1 hour');
-    shape    record;
-    changed  bigint;
+    shape   record;
+    changed bigint;
 BEGIN
     SELECT string_agg(format('%I', a.attname), ', ') FILTER (WHERE is_key) AS key,
            string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) AS names,
+           string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attnum) AS new_values,
            string_agg(format('%1$I = n.%1$I', a.attname), ', ') FILTER (WHERE NOT is_key) AS assignments,
            -- the hour first: where it has moved on, the comparison ends there
            string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attname <> 'hour', a.attnum) FILTER (WHERE NOT is_key) AS former,
@@ -44,17 +42,37 @@ BEGIN
            LATERAL (SELECT a.attnum = ANY (i.indkey)) k (is_key)
      WHERE i.indrelid = target AND i.indisprimary;
     EXECUTE format($sql$
-        WITH new AS MATERIALIZED (SELECT %2$s FROM (%1$s) q),
-             gone AS (DELETE FROM %3$s t WHERE NOT EXISTS (SELECT FROM new n WHERE n.%4$s = t.%4$s) RETURNING 1),
-             changed AS (UPDATE %3$s t SET %5$s FROM new n WHERE n.%4$s = t.%4$s AND (%6$s) IS DISTINCT FROM (%7$s) RETURNING 1),
-             added AS (INSERT INTO %3$s (%2$s) SELECT %2$s FROM new n WHERE NOT EXISTS (SELECT FROM %3$s t WHERE t.%4$s = n.%4$s) RETURNING 1)
-        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM changed) + (SELECT count(*) FROM added)
-        $sql$, query, shape.names, target, shape.key, shape.assignments, shape.former, shape.fresh)
-       INTO changed USING hour, observed, coverage;
+        MERGE INTO %3$s t
+        USING (SELECT COALESCE(q.%4$s, o.%4$s) AS either, q.* FROM (%1$s) q FULL JOIN (SELECT %4$s FROM %3$s) o ON o.%4$s = q.%4$s) n
+           ON t.%4$s = n.either
+         WHEN MATCHED AND n.%4$s IS NULL THEN DELETE
+         WHEN MATCHED AND (%6$s) IS DISTINCT FROM (%7$s) THEN UPDATE SET %5$s
+         WHEN NOT MATCHED THEN INSERT (%2$s) VALUES (%8$s)
+        $sql$, query, shape.names, target, shape.key, shape.assignments, shape.former, shape.fresh, shape.new_values)
+      USING hour;
+    GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;
 END
 $$;
 COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz) IS 'makes a table with a key of one column equal to a query as of an hour and returns how many rows that changed';
+
+-- A function of its own, so that the aggregate is a question to the shards where
+-- the facts are distributed, whatever is done with its answer.
+CREATE FUNCTION defidata.metrics_of(at timestamptz) RETURNS TABLE (token text, metrics defidata.metrics_row)
+    LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    coverage constant float8 := defidata.setting_value('min_coverage')::float8;
+    observed constant timestamptz[] := defidata.observed_hours(at, at + interval '1 hour');
+BEGIN
+    RETURN QUERY
+    SELECT f.token, defidata.metrics_at(f.series, observed, at, coverage)
+      FROM defidata.mention_series f
+     WHERE f.week >= defidata.week_of(at - interval '336 hours') AND f.week <= defidata.week_of(at)
+     GROUP BY f.token;
+END
+$$;
+COMMENT ON FUNCTION defidata.metrics_of(timestamptz) IS 'the metrics at an hour of every token with facts in the weeks that its windows touch';
 
 CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -67,11 +85,7 @@ BEGIN
                    SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > $1 - interval '24 hours' AND h.hour <= $1)::float8, 0)
                END AS dominance_24h,
                p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d, p.price_volatility_7d, p.market_cap, p.price_at
-          FROM (SELECT s.token, (s.m).*
-                  FROM (SELECT f.token, defidata.metrics_at(f.series, $2, $1, $3) AS m
-                          FROM defidata.mention_series f
-                         WHERE f.week >= defidata.week_of($1 - interval '336 hours') AND f.week <= defidata.week_of($1)
-                         GROUP BY f.token) s) m
+          FROM (SELECT s.token, (s.metrics).* FROM defidata.metrics_of($1) s) m
           LEFT JOIN defidata.token l ON l.symbol = m.token
           LEFT JOIN defidata.builtin_token b ON b.symbol = m.token
           LEFT JOIN defidata.price_stats($1) p ON p.token = m.token
@@ -192,7 +206,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @extschema@.defidata_publish() IS 'replaces token_stats, boards and daily_mentions as of the latest settled hour; returns how many rows changed. Where one did, generation and history grow and the channel defidata is notified';
 
-REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.replace_contents(regclass, text, timestamptz),
+REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.metrics_of(timestamptz), defidata.replace_contents(regclass, text, timestamptz),
     defidata.publish_token_stats(timestamptz), defidata.publish_days(timestamptz),
     defidata.fill_boards(), defidata.announce(timestamptz), defidata.publish_boards(), defidata.publish(),
     @extschema@.defidata_publish() FROM PUBLIC;
