@@ -1,13 +1,27 @@
 /*
  * mentions.c
- *	  How often a token was mentioned in a span of time: the plain sum of its
- *	  series, whatever was observed.  Figures of windows are unroll.c's.
+ *	  How often tokens were mentioned in a span of time, whatever was observed:
+ *	  one token in all of it, and many in each hour.  Figures of windows are
+ *	  unroll.c's.
  */
-#include "series.h"
+#include "call_cache.h"
 
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(defidata_mentions_between);
+PG_FUNCTION_INFO_V1(defidata_mentions_by_hour);
+
+/* ReportSumRange says that a sum of mentions is more than a bigint. */
+static void
+ReportSumRange(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("sum of mentions is out of range")));
+}
 
 /* defidata_mentions_between(series, from_hour, until_hour): bigint, 0 without an entry. */
 Datum
@@ -22,8 +36,79 @@ defidata_mentions_between(PG_FUNCTION_ARGS)
 	series_sum_until(&reader, from_hour - 1, NULL);
 	series_sum_until(&reader, until_hour - 1, &sums);
 	if (sums.mentions > PG_INT64_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("sum of mentions is out of range")));
+		ReportSumRange();
 	PG_RETURN_INT64((int64) sums.mentions);
+}
+
+/* What many series have of one hour. */
+typedef struct HourTotal
+{
+	int64		mentions;
+	int64		series;
+} HourTotal;
+
+/* AddHours adds a series' entries of the hours from from_hour on, of which there are hours. */
+static void
+AddHours(HourTotal *totals, int32 from_hour, int32 hours, const struct varlena *series)
+{
+	SeriesReader reader;
+	SeriesEntry entries[SERIES_BATCH];
+	int			count;
+
+	OpenSeries(&reader, series);
+	while ((count = ReadSeries(&reader, entries, SERIES_BATCH)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < count; i++)
+		{
+			int64		position = (int64) entries[i].hour - from_hour;
+
+			if (position < 0 || position >= hours)
+				continue;
+			totals[position].series++;
+			if (pg_add_s64_overflow(totals[position].mentions, entries[i].mentions, &totals[position].mentions))
+				ReportSumRange();
+		}
+	}
+}
+
+/*
+ * defidata_mentions_by_hour(series[], from_hour, until_hour): hour, sum of the
+ * mentions, number of series with an entry; for each hour with one.
+ */
+Datum
+defidata_mentions_by_hour(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(1));
+	int64		hours = Max((int64) RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2)) - from_hour, 0);
+	HourTotal  *totals;
+	Datum	   *series;
+	bool	   *nulls;
+	int			count;
+
+	if (hours > MAX_WINDOW_HOURS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("until_hour must be at most %d hours after from_hour", MAX_WINDOW_HOURS)));
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	totals = palloc0((Size) hours * sizeof(HourTotal));
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &series, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			AddHours(totals, from_hour, (int32) hours, (struct varlena *) DatumGetPointer(series[i]));
+	for (int32 i = 0; i < hours; i++)
+	{
+		Datum		values[] = {
+			TimestampTzGetDatum(HourGetTimestampTz(from_hour + i)),
+			Int64GetDatum(totals[i].mentions),
+			Int64GetDatum(totals[i].series)
+		};
+		bool		no_nulls[lengthof(values)] = {false};
+
+		if (totals[i].series > 0)
+			PutRow(result, values, no_nulls);
+	}
+	PG_RETURN_NULL();
 }

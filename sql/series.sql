@@ -240,6 +240,20 @@ FROM (VALUES ('2026-01-01 00:00Z'::timestamptz), ('2026-01-01 01:00Z'), ('2026-0
 SELECT count(*), sum(mentions) FROM (SELECT defidata_rolling('2000-01-01 00:00Z'::timestamptz + (i * 7919 % 50000) * interval '1 hour', 1, 1) AS s
 	FROM generate_series(1, 100000) i) q, defidata.entries(s);
 
+-- mentions by hour: limits, a NULL part, hours that none has; against entries
+SELECT * FROM defidata.mentions_by_hour('{"{2026-01-01T00Z:1 2026-01-01T02Z:3 2026-01-01T03Z:9}","{2026-01-01T02Z:4:0:4}",NULL,"{}"}', '2025-12-31 23:30Z', '2026-01-01 03:00Z');
+SELECT * FROM defidata.mentions_by_hour('{}', '2026-01-01 00:00Z', '2026-01-01 03:00Z');
+SELECT * FROM defidata.mentions_by_hour('{"{2026-01-01T00Z:1}"}', '2026-01-01 00:00Z', '2025-01-01 00:00Z');
+SELECT count(*), count(*) FILTER (WHERE e.mentions = h.mentions AND e.tokens = h.tokens) AS same
+FROM (SELECT hour, sum(mentions) AS mentions, count(*) AS tokens FROM series_parts, defidata.entries(series)
+	WHERE hour >= '2026-01-05Z' AND hour < '2026-02-05Z' GROUP BY hour) e
+FULL JOIN (SELECT h.* FROM (SELECT array_agg(series) AS parts FROM series_parts) p,
+	LATERAL defidata.mentions_by_hour(parts, '2026-01-05Z', '2026-02-05Z') h) h USING (hour);
+SELECT defidata.mentions_by_hour('{}', '2016-01-01 00:00Z', '2026-01-02 00:00Z');
+SELECT defidata.mentions_by_hour('{}', '-infinity', 'infinity');
+SELECT defidata.mentions_by_hour(array_agg('{2026-01-01T00Z:1000000000000000}'::defidata.series), '2026-01-01 00:00Z', '2026-01-01 01:00Z')
+FROM generate_series(1, 9224);
+
 -- replace_hours: after the end, within, before the start, removed, unsorted; numbers
 -- that need wider columns
 SELECT n, replaced, defidata.series_send(replaced) = defidata.series_send(replaced::text::defidata.series) AS canonical
@@ -298,7 +312,7 @@ SELECT attstorage FROM pg_attribute WHERE attrelid = 'series_stored'::regclass A
 -- what PUBLIC may call
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE has_function_privilege('public', oid, 'EXECUTE') AND pronamespace = 'defidata'::regnamespace
-	AND proname ~ '^(series|rolling|merge|replace_hours|entries|metrics_(at|between))'
+	AND proname ~ '^(series|rolling|merge|replace_hours|entries|mentions_|metrics_(at|between))'
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 DROP TABLE series_rows, series_parts, series_stored;

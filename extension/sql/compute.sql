@@ -29,6 +29,11 @@ CREATE FUNCTION defidata.mentions_between(series defidata.series, from_hour time
     IMMUTABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_mentions_between';
 COMMENT ON FUNCTION defidata.mentions_between(defidata.series, timestamptz, timestamptz) IS 'sum of the mentions of the hours from from_hour until until_hour; 0 where there are none';
 
+CREATE FUNCTION defidata.mentions_by_hour(parts defidata.series[], from_hour timestamptz, until_hour timestamptz)
+    RETURNS TABLE (hour timestamptz, mentions bigint, tokens bigint)
+    IMMUTABLE PARALLEL SAFE STRICT ROWS 168 LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_mentions_by_hour';
+COMMENT ON FUNCTION defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz) IS 'the mentions of each hour from from_hour until until_hour, summed over series of as many tokens, and how many of these have the hour; hours that none has are left out. 22023 for more than 87672 hours, 22003 where a sum is more than a bigint';
+
 -- The two readers of raw rows are functions of their own, since RETURN QUERY can
 -- have a parallel plan where other statements of plpgsql cannot.
 CREATE FUNCTION defidata.facts_of(hours timestamptz[]) RETURNS TABLE (token text, series defidata.series)
@@ -61,7 +66,7 @@ COMMENT ON FUNCTION defidata.rows_of(timestamptz[]) IS 'the number of raw rows o
 -- to let ON CONFLICT find out would cost a lock and a probe more for each of
 -- them, and nearly all are known.
 CREATE FUNCTION defidata.replace_facts(week timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     known constant text[] := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week);
@@ -83,7 +88,7 @@ END
 $$;
 COMMENT ON FUNCTION defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]) IS 'replaces hours of a week by the facts of tokens; again: whether one of the hours was summed before, so that other tokens may have left it';
 
-CREATE FUNCTION defidata.count_hours(hours timestamptz[], series defidata.series[]) RETURNS bigint
+CREATE FUNCTION defidata.count_hours(week timestamptz, hours timestamptz[], series defidata.series[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
@@ -94,8 +99,7 @@ BEGIN
            SET rows = COALESCE(r.rows, 0), mentions = COALESCE(f.mentions, 0), tokens = COALESCE(f.tokens, 0), summed = true, published = false
           FROM unnest(hours) w (hour)
           LEFT JOIN defidata.rows_of(hours) r ON r.hour = w.hour
-          LEFT JOIN (SELECT e.hour, sum(e.mentions)::bigint AS mentions, count(*) AS tokens
-                       FROM unnest(series) s, LATERAL defidata.entries(s) e GROUP BY e.hour) f ON f.hour = w.hour
+          LEFT JOIN defidata.mentions_by_hour(series, week, week + interval '168 hours') f ON f.hour = w.hour
          WHERE h.hour = w.hour
         RETURNING h.tokens)
     SELECT sum(c.tokens) INTO counted FROM counted c;
@@ -109,7 +113,7 @@ BEGIN
     RETURN COALESCE(counted, 0);
 END
 $$;
-COMMENT ON FUNCTION defidata.count_hours(timestamptz[], defidata.series[]) IS 'counts rows, accepted mentions and tokens of hours with these facts, notes that they are summed, and returns the token-hours';
+COMMENT ON FUNCTION defidata.count_hours(timestamptz, timestamptz[], defidata.series[]) IS 'counts rows, accepted mentions and tokens of hours of a week with these facts, notes that they are summed, and returns the token-hours';
 
 CREATE FUNCTION defidata.sum_week(week timestamptz, until_hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -124,7 +128,7 @@ BEGIN
      WHERE NOT h.summed AND h.hour >= week AND h.hour < least(week + interval '168 hours', until_hour);
     SELECT COALESCE(array_agg(f.token), '{}') AS tokens, COALESCE(array_agg(f.series), '{}') AS series INTO facts FROM defidata.facts_of(due.hours) f;
     PERFORM defidata.replace_facts(week, due.hours, due.again, facts.tokens, facts.series);
-    RETURN defidata.count_hours(due.hours, facts.series);
+    RETURN defidata.count_hours(week, due.hours, facts.series);
 END
 $$;
 COMMENT ON FUNCTION defidata.sum_week(timestamptz, timestamptz) IS 'brings the facts of the due hours of a week, before until_hour, up to what the raw rows say; returns the token-hours summed';
@@ -212,8 +216,9 @@ END;
 COMMENT ON FUNCTION @extschema@.defidata_recompute() IS 'rebuilds the facts of every hour that the raw copy still holds, and so every metric; returns the token-hours summed';
 
 REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
-    defidata.mentions_between(defidata.series, timestamptz, timestamptz), defidata.week_of(timestamptz),
+    defidata.mentions_between(defidata.series, timestamptz, timestamptz),
+    defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz), defidata.week_of(timestamptz),
     defidata.facts_of(timestamptz[]), defidata.rows_of(timestamptz[]),
-    defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz[], defidata.series[]), defidata.sum_week(timestamptz, timestamptz),
+    defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.sum_week(timestamptz, timestamptz),
     defidata.mark_since(timestamptz), defidata.compute_step(timestamptz), defidata.tell_progress(timestamptz, bigint),
     defidata.compute(timestamptz), @extschema@.defidata_compute(timestamptz), @extschema@.defidata_recompute() FROM PUBLIC;
