@@ -418,7 +418,7 @@ MergeEntries(const SeriesEntry *a, int a_count, const SeriesEntry *b, int b_coun
 	return count;
 }
 
-/* AppendSeries adds later entries to a series without decoding it; NULL where its columns are too narrow. */
+/* AppendSeries adds later entries to a series without decoding it; NULL where its entries are too narrow. */
 static struct varlena *
 AppendSeries(const SeriesReader *head, const SeriesEntry *entries, int count)
 {

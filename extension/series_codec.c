@@ -4,7 +4,7 @@
  * Reads, writes and checks the bytes and the text of a series.  The layout is
  * told in series_codec.h.
  *
- * What is read may come from anywhere: series_open checks that the columns are
+ * What is read may come from anywhere: series_open checks that the entries are
  * just as long as the bytes, and series_read each number and, at the end, the
  * widths.  series_sum_until checks no number: it is for bytes that were read once.
  */
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FORMAT			2
+#define FORMAT			3
 
 /* Says what is wrong, to stand after "invalid series: " or "series: ". */
 const char *
@@ -116,21 +116,14 @@ read_bounds(SeriesReader *reader, const uint8_t **at)
 	return SERIES_OK;
 }
 
-/* Places a column and returns where the next one begins. */
-static const uint8_t *
-place_column(SeriesColumn *column, unsigned width, const uint8_t *at, int32_t count)
-{
-	column->bytes = at;
-	column->width = width;
-	return at + (size_t) count * width;
-}
-
-/* Reads the widths and places the columns, which fill the rest of the bytes. */
+/* Reads the widths and places the columns of the entries, which fill the rest of the bytes. */
 static SeriesStatus
-read_columns(SeriesReader *reader, const uint8_t *at)
+read_widths(SeriesReader *reader, const uint8_t *at)
 {
+	SeriesColumn *columns[] = {&reader->gaps, &reader->mentions, &reader->missing, &reader->sums};
 	unsigned	low;
 	unsigned	high;
+	size_t		step;
 	size_t		body;
 
 	if (reader->end - at < 2)
@@ -139,13 +132,21 @@ read_columns(SeriesReader *reader, const uint8_t *at)
 	high = *at++;
 	if ((low & 15) > 4 || low >> 4 < 1 || low >> 4 > 7 || (high & 15) > 7 || high >> 4 > 14)
 		return SERIES_NOT_CANONICAL;
-	body = (size_t) reader->count * ((low & 15) + (low >> 4) + (high & 15) + (high >> 4));
+	step = (low & 15) + (low >> 4) + (high & 15) + (high >> 4);
+	body = (size_t) reader->count * step;
 	if (body != (size_t) (reader->end - at))
 		return body > (size_t) (reader->end - at) ? SERIES_TRUNCATED : SERIES_TRAILING;
-	at = place_column(&reader->gaps, low & 15, at, reader->count);
-	at = place_column(&reader->mentions, low >> 4, at, reader->count);
-	at = place_column(&reader->missing, high & 15, at, reader->count);
-	place_column(&reader->sums, high >> 4, at, reader->count);
+	reader->gaps.width = low & 15;
+	reader->mentions.width = low >> 4;
+	reader->missing.width = high & 15;
+	reader->sums.width = high >> 4;
+	at = reader->end - step;
+	for (int i = 0; i < 4; i++)
+	{
+		columns[i]->oldest = at;
+		columns[i]->step = step;
+		at += columns[i]->width;
+	}
 	return SERIES_OK;
 }
 
@@ -173,18 +174,18 @@ series_open(SeriesReader *reader, const uint8_t *bytes, size_t size)
 		return reader->status = at < reader->end ? SERIES_TRAILING : SERIES_OK;
 	reader->count = (int32_t) count;
 	if ((reader->status = read_bounds(reader, &at)) == SERIES_OK)
-		reader->status = read_columns(reader, at);
+		reader->status = read_widths(reader, at);
 	reader->hour = reader->first - 1;
 	if (reader->status != SERIES_OK)
 		reader->count = 0;
 	return reader->status;
 }
 
-/* Gives the bytes that the columns take. */
+/* Gives the bytes that the entries take. */
 size_t
 series_body_size(const SeriesReader *reader)
 {
-	return reader->count == 0 ? 0 : (size_t) (reader->end - reader->gaps.bytes);
+	return (size_t) reader->count * reader->mentions.step;
 }
 
 /* Loads the bytes of a number that is near the end.  Apart, lest the usual case go through memory. */
@@ -215,35 +216,47 @@ load_number(const uint8_t *at, unsigned width, const uint8_t *end)
 	return word & UINT64_MAX >> (64 - 8 * width);
 }
 
+/* Gives where the number of a column is in the entry at a position, the oldest being 0. */
+static inline const uint8_t *
+get_place(const SeriesColumn *column, int32_t position)
+{
+	return column->oldest - (size_t) position * column->step;
+}
+
 /* Gives the unsigned number of a column at a position. */
 static inline uint64_t
 get_unsigned(const SeriesColumn *column, int32_t position, const uint8_t *end)
 {
-	return load_number(column->bytes + (size_t) position * column->width, column->width, end);
+	return load_number(get_place(column, position), column->width, end);
+}
+
+/* Loads a signed number of up to 8 bytes. */
+static inline int64_t
+load_signed(const uint8_t *at, unsigned width, const uint8_t *end)
+{
+	uint64_t	sign = width == 0 ? 0 : UINT64_C(1) << (8 * width - 1);
+
+	return (int64_t) ((load_number(at, width, end) ^ sign) - sign);
 }
 
 /* Gives the signed number of a column of at most 8 bytes at a position. */
 static inline int64_t
 get_signed(const SeriesColumn *column, int32_t position, const uint8_t *end)
 {
-	uint64_t	sign = column->width == 0 ? 0 : UINT64_C(1) << (8 * column->width - 1);
-
-	return (int64_t) ((get_unsigned(column, position, end) ^ sign) - sign);
+	return load_signed(get_place(column, position), column->width, end);
 }
 
 /* Gives the signed number of a column of any width at a position. */
 static inline sum128
 get_wide(const SeriesColumn *column, int32_t position, const uint8_t *end)
 {
-	const uint8_t *at = column->bytes + (size_t) position * column->width;
-	SeriesColumn high;
+	const uint8_t *at = get_place(column, position);
+	unsigned	word = sizeof(uint64_t);
 
-	if (column->width <= sizeof(uint64_t))
-		return get_signed(column, position, end);
-	high.bytes = at + sizeof(uint64_t);
-	high.width = column->width - sizeof(uint64_t);
-	return (sum128) ((usum128) get_signed(&high, 0, end) << 64 |
-					 load_number(at, sizeof(uint64_t), end));
+	if (column->width <= word)
+		return load_signed(at, column->width, end);
+	return (sum128) ((usum128) load_signed(at + word, column->width - word, end) << 64 |
+					 load_number(at, word, end));
 }
 
 /* Folds a signed number so that its bits are those that two's complement needs. */
@@ -409,7 +422,7 @@ series_sum_until(SeriesReader *reader, int32_t hour, SeriesSums *sums)
 	return n;
 }
 
-/* The widths of the columns. */
+/* The widths of the numbers of an entry. */
 typedef struct Widths
 {
 	unsigned	gaps;
@@ -448,7 +461,7 @@ write_varint(uint8_t *out, uint32_t number)
 	return out;
 }
 
-/* Writes everything that stands before the columns. */
+/* Writes everything that stands before the entries. */
 static uint8_t *
 write_header(uint8_t *out, int count, int32_t first, int32_t last, Widths widths)
 {
@@ -472,37 +485,20 @@ write_bytes(uint8_t *out, usum128 number, unsigned width)
 	return out;
 }
 
-/* Copies a column and returns where what follows goes. */
+/* Writes entries that follow an hour, the last one first, and returns where the next byte goes. */
 static uint8_t *
-copy_column(uint8_t *out, const SeriesColumn *column, int32_t count)
+write_entries(uint8_t *out, int32_t hour, const SeriesEntry *entries, int count, Widths widths)
 {
-	size_t		size = (size_t) count * column->width;
-
-	if (size > 0)
-		memcpy(out, column->bytes, size);
-	return out + size;
-}
-
-/* Writes columns: those of a series, if any, and entries that follow its last hour. */
-static uint8_t *
-write_columns(uint8_t *out, const SeriesReader *head, int32_t hour,
-			  const SeriesEntry *entries, int count, Widths widths)
-{
-	out = copy_column(out, &head->gaps, head->count);
-	for (int i = 0; i < count; i++)
+	for (int i = count - 1; i >= 0; i--)
 	{
-		out = write_bytes(out, (usum128) (entries[i].hour - hour - 1), widths.gaps);
-		hour = entries[i].hour;
-	}
-	out = copy_column(out, &head->mentions, head->count);
-	for (int i = 0; i < count; i++)
+		int32_t		before = i > 0 ? entries[i - 1].hour : hour;
+		int64_t		missing = entries[i].mentions - entries[i].sentiment_weight;
+
+		out = write_bytes(out, (usum128) (entries[i].hour - before - 1), widths.gaps);
 		out = write_bytes(out, (usum128) entries[i].mentions, widths.mentions);
-	out = copy_column(out, &head->missing, head->count);
-	for (int i = 0; i < count; i++)
-		out = write_bytes(out, (usum128) (sum128) (entries[i].mentions - entries[i].sentiment_weight), widths.missing);
-	out = copy_column(out, &head->sums, head->count);
-	for (int i = 0; i < count; i++)
+		out = write_bytes(out, (usum128) (sum128) missing, widths.missing);
 		out = write_bytes(out, (usum128) entries[i].sentiment_sum, widths.sums);
+	}
 	return out;
 }
 
@@ -513,34 +509,34 @@ write_columns(uint8_t *out, const SeriesReader *head, int32_t hour,
 size_t
 series_encode(const SeriesEntry *entries, int count, uint8_t *out)
 {
-	static const SeriesReader nothing;
 	int32_t		first = count > 0 ? entries[0].hour : 0;
 	Widths		widths = measure_entries(first - 1, entries, count);
 	uint8_t    *at = write_header(out, count, first, count > 0 ? entries[count - 1].hour : 0, widths);
 
-	if (count > 0)
-		at = write_columns(at, &nothing, first - 1, entries, count, widths);
+	at = write_entries(at, first - 1, entries, count, widths);
 	return (size_t) (at - out);
 }
 
 /*
  * Encodes a series, opened but not yet read, with entries after its last hour.
- * Its own columns are copied as bytes; the buffer has room for them besides.
- * Returns zero where they are too narrow: then it has to be encoded anew.
+ * Its own entries are copied as bytes; the buffer has room for them besides.
+ * Returns zero where the new ones are wider: then it has to be encoded anew.
  */
 size_t
 series_append(const SeriesReader *head, const SeriesEntry *entries, int count, uint8_t *out)
 {
 	Widths		widths = {head->gaps.width, head->mentions.width, head->missing.width, head->sums.width};
 	Widths		needed = measure_entries(head->last, entries, count);
+	size_t		body = series_body_size(head);
 	uint8_t    *at;
 
 	if (head->count == 0 || count == 0 || needed.gaps > widths.gaps || needed.mentions > widths.mentions ||
 		needed.missing > widths.missing || needed.sums > widths.sums)
 		return 0;
 	at = write_header(out, head->count + count, head->first, entries[count - 1].hour, widths);
-	at = write_columns(at, head, head->last, entries, count, widths);
-	return (size_t) (at - out);
+	at = write_entries(at, head->last, entries, count, widths);
+	memcpy(at, head->end - body, body);
+	return (size_t) (at - out) + body;
 }
 
 /* Counts the leap days from year 1 to the end of the given year. */

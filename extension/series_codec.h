@@ -11,23 +11,27 @@
  *
  * Layout of the bytes:
  *
- *	 format | count | first hour | last - first | widths | gaps | mentions | missing | sums
+ *	 format | count | first hour | last - first | widths | newest entry | ... | oldest entry
  *
  * where an empty series ends after its count.  The numbers before the widths
  * are varints of 7 bits a byte, low bits first, the first hour zigzag-coded.
- * Then come four columns, each with one number for each entry, all of the same
- * number of bytes, low byte first.  So a series can be entered at any entry,
- * and sums over hours need no look at each byte.
+ * An entry is four numbers, low byte first, each of the same number of bytes
+ * in all entries.  So a series can be entered at any entry, and sums over hours
+ * need no look at each byte.
  *
- *	 gaps		hours skipped since the entry before; 0 to 4 bytes
+ *	 gap		hours skipped since the entry before; 0 to 4 bytes
  *	 mentions	1 to 7 bytes
  *	 missing	mentions less sentiment weight, signed; 0 to 7 bytes
- *	 sums		of sentiment, signed; 0 to 14 bytes
+ *	 sum		of sentiment, signed; 0 to 14 bytes
  *
- * Most series have no gap and a sentiment for all mentions: two of their
- * columns take no room.  The widths are two bytes, four bits for each column.
- * They are as small as the numbers allow: one series has exactly one encoding,
- * so that equal series have equal bytes.
+ * Most series have no gap and a sentiment for all mentions: two of the numbers
+ * take no room.  The widths are two bytes, four bits for each number.  They are
+ * as small as the numbers allow: one series has exactly one encoding, so that
+ * equal series have equal bytes.
+ *
+ * The newest entry stands first since hours come at that end: what was there
+ * stays the end of the bytes, and an UPDATE of a row that ends with a series
+ * writes no more than what is new to the WAL.
  */
 #ifndef DEFIDATA_SERIES_CODEC_H
 #define DEFIDATA_SERIES_CODEC_H
@@ -96,10 +100,11 @@ typedef struct SeriesSums
 	usum128		weight;
 } SeriesSums;
 
-/* One number for each entry. */
+/* One number of each entry. */
 typedef struct SeriesColumn
 {
-	const uint8_t *bytes;
+	const uint8_t *oldest;		/* where it is in the oldest entry, the last */
+	size_t		step;			/* from there back to the next one's */
 	unsigned	width;
 } SeriesColumn;
 
@@ -118,7 +123,7 @@ typedef struct SeriesReader
 	int32_t		hour;			/* of the entry before it */
 	SeriesStatus status;
 
-	/* bits of all numbers read, by which their columns' widths are checked */
+	/* bits of all numbers read, by which their widths are checked */
 	usum128		sum_bits;
 	uint64_t	gap_bits;
 	uint64_t	mention_bits;

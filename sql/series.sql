@@ -51,6 +51,11 @@ SELECT s, defidata.series_send(s::defidata.series) FROM (VALUES
 	('{}'), ('{1970-01-01T00Z:1}'), ('{1970-01-01T00Z:127 1970-01-01T01Z:128 1970-01-03T00Z:1:-1:1}'),
 	('{1969-12-31T23Z:0:5:2}'), ('{9999-12-31T23Z:1000000000000000:-1000000000000000000000000000000000:1000000000000000}'))
 	v(s);
+-- what was there stays the end of the bytes when an hour is added, so that an UPDATE need not log it
+SELECT substr(defidata.series_send(after), 9) = '\x0200ca9a3b00' || substr(defidata.series_send(before), 9) AS kept
+FROM (SELECT defidata_rolling(timestamptz '2026-01-05' + i * interval '1 hour', i, 0.5) FILTER (WHERE i < 100) AS before,
+		defidata_rolling(timestamptz '2026-01-05' + i * interval '1 hour', CASE i WHEN 100 THEN 2 ELSE i END, 0.5) AS after
+	FROM generate_series(1, 100) i) s;
 SELECT pg_column_size(defidata_rolling(timestamptz '2026-01-05' + i * interval '1 hour', i, round(sin(i)::numeric, 4)::float8)) AS week
 FROM generate_series(1, 168) i;
 
@@ -74,68 +79,68 @@ TABLE bytes EXCEPT ALL TABLE bytes_again;
 \copy (SELECT '\x0100'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- no count, no bounds, no widths
-\copy (SELECT '\x02'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0201'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0301'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0201000010'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0301000010'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- more than there is
-\copy (SELECT '\x02010000100101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03010000100101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0203000010000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0303000010000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- a count beyond the limit
-\copy (SELECT '\x02ffffff7f00001001'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03ffffff7f00001001'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- data after the end
-\copy (SELECT '\x020000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100001001010100'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100001001010100'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- an overlong number
-\copy (SELECT '\x028000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x038000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x02ffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03ffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- the first hour out of range, the last one wrong, an hour after it
-\copy (SELECT '\x0201ffffff7f0010010101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0301ffffff7f0010010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0201000110010101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0301000110010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x02020000100101010101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03020000100101010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- a skipped hour before the first
-\copy (SELECT '\x020100011101010101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100011101010101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- columns wider than any number needs: gaps, mentions, missing, sums; mentions without a width
-\copy (SELECT '\x02010000150100000000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03010000150100000000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100008001000000000000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100008001000000000000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100001008010100000000000000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100001008010100000000000000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0201000010f10101000000000000000000000000000000'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0301000010f10101000000000000000000000000000000'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x02010000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03010000000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- columns wider than their numbers need
-\copy (SELECT '\x020100001101000101'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100001101000101'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100002001010001'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100002001010001'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100001002010100'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100001002010100'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100001011010100'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100001011010100'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 -- mentions above the limit; a weight below zero; a sum without weight, and one above what its weight allows
-\copy (SELECT '\x020100007000ffffffffffffff'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100007000ffffffffffffff'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x0201000010010102'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x0301000010010102'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x020100001011010105'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x030100001011010105'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
-\copy (SELECT '\x02010000108001ffffffffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
+\copy (SELECT '\x03010000108001ffffffffffffff7f'::bytea) TO 'results/series.bin' (FORMAT binary)
 \copy received FROM 'results/series.bin' (FORMAT binary)
 SELECT count(*) FROM received;
 

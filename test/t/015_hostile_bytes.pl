@@ -42,7 +42,7 @@ SELECT DISTINCT m.bytes FROM valid v, LATERAL (
 	UNION ALL SELECT set_byte(v.bytes, i, x) FROM generate_series(0, size - 1) i, unnest('{0,127,128,255}'::integer[]) x
 	UNION ALL SELECT v.bytes || w.bytes FROM valid w
 	-- another count: 0, 127, 128, 10,000,000 entries, one more, 2^63 - 1
-	UNION ALL SELECT '\x02' || x || substr(v.bytes, 3) FROM unnest('{"\\x00","\\x7f","\\x8001","\\x80ade204","\\x81ade204","\\xffffffffffffffff7f"}'::bytea[]) x) m (bytes);
+	UNION ALL SELECT '\x03' || x || substr(v.bytes, 3) FROM unnest('{"\\x00","\\x7f","\\x8001","\\x80ade204","\\x81ade204","\\xffffffffffffffff7f"}'::bytea[]) x) m (bytes);
 
 -- what becomes of bytes: a series' own bytes, or an SQLSTATE
 CREATE TABLE received (series defidata.series);
