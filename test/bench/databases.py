@@ -1,5 +1,6 @@
 """A remote database and one with defidata that reads it, at some scale."""
 
+import contextlib
 import os
 
 import psycopg2
@@ -88,6 +89,14 @@ class Site:
         """Import what is new: everything, the first time."""
         self.local.run('SELECT defidata_import((SELECT to_timestamp(%s) WHERE NOT EXISTS (SELECT FROM defidata.hours)))',
                        self.origin)
+
+    @contextlib.contextmanager
+    def without_documents(self):
+        """Let a publish write no documents."""
+        definition = self.local.one("SELECT pg_get_functiondef('defidata.publish_documents()'::regprocedure)")
+        self.local.run("CREATE OR REPLACE FUNCTION defidata.publish_documents() RETURNS void LANGUAGE sql AS ''")
+        yield
+        self.local.run(definition)
 
     def forget_facts(self):
         """Go back to imported rows of which nothing has been computed."""
