@@ -64,23 +64,27 @@ COMMENT ON FUNCTION defidata.rows_of(timestamptz[]) IS 'the number of raw rows o
 
 -- The tokens that a week knows already are updated and only the others inserted:
 -- to let ON CONFLICT find out would cost a lock and a probe more for each of
--- them, and nearly all are known.
+-- them, and nearly all are known.  Mostly all are, as the count of the UPDATE tells.
 CREATE FUNCTION defidata.replace_facts(week timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-    known constant text[] := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week);
+    updated bigint;
 BEGIN
     IF again THEN
         -- what the hours no longer have comes last, where unnest gives no series
-        tokens := tokens || ARRAY(SELECT k FROM unnest(known) k WHERE k <> ALL (tokens));
+        tokens := tokens || ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week AND s.token <> ALL (tokens));
     END IF;
     UPDATE defidata.mention_series s SET series = defidata.replace_hours(s.series, f.series, hours)
       FROM unnest(tokens, replace_facts.series) f (token, series)
      WHERE s.week = replace_facts.week AND s.token = f.token
        AND (NOT again OR defidata.series_send(defidata.replace_hours(s.series, f.series, hours)) <> defidata.series_send(s.series));
-    INSERT INTO defidata.mention_series (token, week, series)
-    SELECT f.token, replace_facts.week, f.series FROM unnest(tokens, series) f (token, series) WHERE f.token <> ALL (known);
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    IF updated < cardinality(tokens) THEN
+        INSERT INTO defidata.mention_series (token, week, series)
+        SELECT f.token, replace_facts.week, f.series FROM unnest(tokens, series) f (token, series)
+         WHERE f.token <> ALL (ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week));
+    END IF;
     -- a token whose last row of the week has gone leaves nothing behind
     DELETE FROM defidata.mention_series s
      WHERE again AND s.week = replace_facts.week AND defidata.series_send(s.series) = defidata.series_send('{}');
