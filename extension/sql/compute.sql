@@ -70,6 +70,7 @@ CREATE FUNCTION defidata.replace_facts(week timestamptz, hours timestamptz[], ag
 AS $$
 DECLARE
     updated bigint;
+    known   text[];
 BEGIN
     IF again THEN
         -- what the hours no longer have comes last, where unnest gives no series
@@ -81,9 +82,10 @@ BEGIN
        AND (NOT again OR defidata.series_send(defidata.replace_hours(s.series, f.series, hours)) <> defidata.series_send(s.series));
     GET DIAGNOSTICS updated = ROW_COUNT;
     IF updated < cardinality(tokens) THEN
+        -- a variable: as a constant of the plan the array is hashed
+        known := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week);
         INSERT INTO defidata.mention_series (token, week, series)
-        SELECT f.token, replace_facts.week, f.series FROM unnest(tokens, series) f (token, series)
-         WHERE f.token <> ALL (ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week));
+        SELECT f.token, replace_facts.week, f.series FROM unnest(tokens, series) f (token, series) WHERE f.token <> ALL (known);
     END IF;
     -- a token whose last row of the week has gone leaves nothing behind
     DELETE FROM defidata.mention_series s
