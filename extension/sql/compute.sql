@@ -35,9 +35,11 @@ CREATE FUNCTION defidata.mentions_by_hour(parts defidata.series[], from_hour tim
 COMMENT ON FUNCTION defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz) IS 'the mentions of each hour from from_hour until until_hour, summed over series of as many tokens, and how many of these have the hour; hours that none has are left out. 22023 for more than 87672 hours, 22003 where a sum is more than a bigint';
 
 -- The two readers of raw rows are functions of their own, since RETURN QUERY can
--- have a parallel plan where other statements of plpgsql cannot.
+-- have a parallel plan where other statements of plpgsql cannot.  A batch is
+-- stored in the order of its ids (import.sql): by a bitmap each of its pages is
+-- read once, by an index scan once for every hour.
 CREATE FUNCTION defidata.facts_of(hours timestamptz[]) RETURNS TABLE (token text, series defidata.series)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
     RETURN QUERY
@@ -50,7 +52,7 @@ $$;
 COMMENT ON FUNCTION defidata.facts_of(timestamptz[]) IS 'the facts of hours by token, from the raw rows';
 
 CREATE FUNCTION defidata.rows_of(hours timestamptz[]) RETURNS TABLE (hour timestamptz, rows bigint)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
     RETURN QUERY

@@ -226,9 +226,9 @@ DECLARE
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_statement.source);
     -- of rows with one id always the same is taken, whatever their order and
-    -- whatever the copy holds
+    -- whatever the copy holds; the order of ids is that of the index to be entered
     fetched := format(CASE WHEN merge THEN 'SELECT DISTINCT ON (%1$s COLLATE "C") %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s'
-                           ELSE 'SELECT %2$s FROM %3$s r WHERE %4$s AND %5$s' END,
+                           ELSE 'SELECT %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C"' END,
                       piece.id, piece.columns, piece.relation, piece.id_usable, condition,
                       CASE piece.kind WHEN 'mentions' THEN 'hour DESC NULLS LAST, symbol, mentions, sentiment'
                                       ELSE 'at DESC NULLS LAST, symbol, price' END);
@@ -278,7 +278,7 @@ COMMENT ON FUNCTION defidata.copy_statement(text, text, boolean, timestamptz[]) 
 -- arrive.
 CREATE FUNCTION defidata.copy_part(source text, condition text, from_at timestamptz, until_at timestamptz, hours timestamptz[],
                                    reread timestamptz[], copied_at timestamptz, low numeric, high numeric) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
 AS $$
 DECLARE
     piece  record;
@@ -388,12 +388,12 @@ COMMENT ON COLUMN defidata.batch.reread IS 'every hour that the whole import rea
 
 -- One look at what the copy now has of the hours of a batch serves all that follows
 -- the copying.  New hours are not in the statistics yet: the planner takes their
--- rows for few and would sort a million of them.
+-- rows for few and would sort a million of them, or read a page for each of them.
 CREATE FUNCTION defidata.take_census(source text, hours timestamptz[], copied_at timestamptz,
                                      OUT hours_found timestamptz[], OUT usable boolean[], OUT former timestamptz[], OUT rows bigint[],
                                      OUT inserted bigint, OUT updated bigint, OUT rejected bigint, OUT touched timestamptz[])
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_sort = off SET enable_incremental_sort = off
-    SET plan_cache_mode = force_custom_plan
+    SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     unusable constant boolean := hours = ARRAY['-infinity'::timestamptz];
@@ -624,7 +624,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
     -- one transaction gains nothing from small batches, and a source without an
     -- index on its time is read from end to end for each
-    FOR batch IN SELECT * FROM defidata.plan_import(since, NULL, 20 * defidata.setting_value('batch_size')::bigint) LOOP
+    FOR batch IN SELECT * FROM defidata.plan_import(since, NULL, 5 * defidata.setting_value('batch_size')::bigint) LOOP
         counts := defidata.add_counts(counts, defidata.import_batch(batch));
     END LOOP;
     RETURN counts;
