@@ -46,10 +46,11 @@ BEGIN
     SELECT m.token, defidata.rolling(m.hour, m.mentions::bigint, m.sentiment)
       FROM defidata.raw_mentions m
      WHERE m.hour = ANY (hours) AND m.reason IS NULL
-     GROUP BY m.token;
+     GROUP BY m.token
+     ORDER BY m.token;
 END
 $$;
-COMMENT ON FUNCTION defidata.facts_of(timestamptz[]) IS 'the facts of hours by token, from the raw rows';
+COMMENT ON FUNCTION defidata.facts_of(timestamptz[]) IS 'the facts of hours by token, from the raw rows, in the order of tokens: where each week lies so, windows that go through three of them meet each token when its state is still at hand';
 
 CREATE FUNCTION defidata.rows_of(hours timestamptz[]) RETURNS TABLE (hour timestamptz, rows bigint)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
