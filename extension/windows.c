@@ -200,31 +200,31 @@ days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part)
 		sums->has_own |= series_sum_until(part, sums->hour, &sums->own) > 0;
 }
 
-/* Adds a day's sums to the walk's last, as of an hour at which that day ends. */
-static void
-append_sums(MetricsWalk *walk, const SeriesSums *more, int32_t hour)
+/* Adds a day's sums to those before, for the walk as of an hour at which that day ends. */
+static inline void
+append_sums(MetricsWalk *walk, RunningSums *sums, const SeriesSums *more, int32_t hour)
 {
-	RunningSums *sums = &walk->sums[++walk->count];
-
-	*sums = sums[-1];
 	sums->hour = hour;
 	sums->mentions += (uint64_t) more->mentions;
 	sums->squares += more->squares;
 	sums->sentiment += more->sentiment;
 	sums->weight += (uint64_t) more->weight;
+	walk->sums[++walk->count] = *sums;
 }
 
 /* Starts a walk that is to move to the hour of the sums only, and is ready. */
 void
 metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_coverage,
-				   const DaySums *sums, RunningSums room[DAY_SUMS_ROOM])
+				   const DaySums *days, RunningSums room[DAY_SUMS_ROOM])
 {
+	RunningSums sums = {0};
+
 	metrics_start(walk, observed, min_coverage, room);
 	for (int k = WINDOW_DAYS - 1; k > 0; k--)
-		append_sums(walk, &sums->day[k], sums->hour - DAY * k);
-	append_sums(walk, &sums->day[0], sums->hour - 1);
-	if (sums->has_own)
-		append_sums(walk, &sums->own, sums->hour);
+		append_sums(walk, &sums, &days->day[k], days->hour - DAY * k);
+	append_sums(walk, &sums, &days->day[0], days->hour - 1);
+	if (days->has_own)
+		append_sums(walk, &sums, &days->own, days->hour);
 	metrics_ready(walk);
 }
 

@@ -127,7 +127,7 @@ typedef struct DaySums
 
 extern void days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part);
 extern void metrics_start_days(MetricsWalk *walk, const ObservedHours *observed,
-							   double min_coverage, const DaySums *sums,
+							   double min_coverage, const DaySums *days,
 							   RunningSums room[DAY_SUMS_ROOM]);
 
 extern void metrics_start(MetricsWalk *walk, const ObservedHours *observed,
