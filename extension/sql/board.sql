@@ -92,13 +92,16 @@ DECLARE
     b record;
 BEGIN
     SELECT * INTO STRICT b FROM defidata.board d WHERE d.name = board;
-    -- what shrinks must have been large once: the larger of now and before counts
+    -- what shrinks must have been large once: the larger of now and before counts;
+    -- a sort copies each row that is considered, so only the winners are whole ones
     RETURN format($sql$
-        SELECT row_number() OVER ()::integer AS rank, q.*
-          FROM (SELECT t.*, t.%1$I::float8 AS value
-                  FROM defidata.token_stats t
-                 WHERE t.%1$I IS NOT NULL AND COALESCE(%2$s, 0) >= %4$L
-                 ORDER BY t.%1$I %3$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %5$L) q
+        SELECT q.rank, w.*, q.value
+          FROM (SELECT row_number() OVER ()::integer AS rank, o.*
+                  FROM (SELECT t.token, t.%1$I::float8 AS value
+                          FROM defidata.token_stats t
+                         WHERE t.%1$I IS NOT NULL AND COALESCE(%2$s, 0) >= %4$L
+                         ORDER BY t.%1$I %3$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %5$L) o) q
+          JOIN defidata.token_stats w ON w.token = q.token
         $sql$, b.metric,
         CASE WHEN b.metric = 'trend_24h' AND b.direction = 'asc' THEN 'greatest(t.mentions_24h, t.baseline_24h)' ELSE 't.mentions_24h' END,
         b.direction, b.min_mentions, b.size);
