@@ -31,12 +31,9 @@ subtest 'the path of a user' => sub {
 	is($pair->sql($database, 'SELECT status, latest_hour = ' . $pair->hour(0) . ', fetched = inserted, updated, rejected > 0, computed > 0, published > 0 FROM defidata_refresh()'),
 		'ok|t|t|0|t|t|t', 'defidata_refresh');
 	is($pair->sql($database, 'SELECT count(*) FROM defidata.trending'), '10', 'boards are filled');
-	# a short row may find room on an earlier page
-	for my $case (['raw_mentions', 'id', 'source'], ['mention_series', 'token', 'week']) {
-		my ($table, $key, $part) = @$case;
-		is($pair->sql($database, "SELECT avg((descends)::int) < 0.1 FROM (SELECT $key < lag($key) OVER (PARTITION BY $part ORDER BY ctid) AS descends FROM defidata.$table) r"),
-			't', "$table lies in the order of its $key");
-	}
+	# by hours there would be a descent at each; a short row may find room on an earlier page
+	is($pair->sql($database, 'SELECT count(*) FILTER (WHERE descends) * 10 < count(DISTINCT hour) FROM (SELECT hour, id < lag(id) OVER (ORDER BY ctid) AS descends FROM defidata.raw_mentions) r'),
+		't', 'a batch lies in the order of its ids');
 	$pair->check_invariants($database, 'the copy', refreshed => 1);
 	is($pair->sql($database, 'SELECT inserted, updated, computed, published FROM defidata_refresh()'), '0|0|0|0', 'nothing to do next time');
 };
