@@ -225,13 +225,13 @@ DECLARE
     fetched text;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_statement.source);
-    -- of rows with one id always the same is taken, whatever their order and
-    -- whatever the copy holds; the order of ids is that of the index to be entered
-    fetched := format(CASE WHEN merge THEN 'SELECT DISTINCT ON (%1$s COLLATE "C") %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s'
-                           ELSE 'SELECT %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C"' END,
+    -- in the order of the index that the rows enter; of rows with one id always
+    -- the same is taken, whatever their order and whatever the copy holds
+    fetched := format('SELECT %7$s %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s',
                       piece.id, piece.columns, piece.relation, piece.id_usable, condition,
                       CASE piece.kind WHEN 'mentions' THEN 'hour DESC NULLS LAST, symbol, mentions, sentiment'
-                                      ELSE 'at DESC NULLS LAST, symbol, price' END);
+                                      ELSE 'at DESC NULLS LAST, symbol, price' END,
+                      CASE WHEN merge THEN format('DISTINCT ON (%s COLLATE "C")', piece.id) ELSE '' END);
     RETURN format(CASE piece.kind WHEN 'mentions' THEN $sql$
         INSERT INTO defidata.raw_mentions AS r (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
         SELECT $10, q.id, q.hour, q.symbol, q.mentions, q.sentiment,
@@ -622,8 +622,8 @@ DECLARE
 BEGIN
     PERFORM defidata.setup();
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
-    -- one transaction gains nothing from small batches, and a source without an
-    -- index on its time is read from end to end for each
+    -- a source without an index on its time is read from end to end for each batch,
+    -- so these are as large as copy_part() can usually sort in memory
     FOR batch IN SELECT * FROM defidata.plan_import(since, NULL, 5 * defidata.setting_value('batch_size')::bigint) LOOP
         counts := defidata.add_counts(counts, defidata.import_batch(batch));
     END LOOP;
