@@ -15,9 +15,6 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-/* what processors fetch at once, mostly; another size costs time only */
-#define CACHE_LINE	64
-
 PG_FUNCTION_INFO_V1(defidata_metrics_between);
 PG_FUNCTION_INFO_V1(defidata_metrics_at_add);
 PG_FUNCTION_INFO_V1(defidata_metrics_at_finish);
@@ -195,7 +192,7 @@ MakeMetricsAtState(FunctionCallInfo fcinfo, MemoryContext context)
 static inline void
 PrefetchBytes(const void *bytes, Size size)
 {
-	for (Size at = 0; at < size; at += CACHE_LINE)
+	for (Size at = 0; at < size; at += PG_CACHE_LINE_SIZE)
 		__builtin_prefetch((const char *) bytes + at);
 }
 

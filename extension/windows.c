@@ -200,7 +200,10 @@ days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part)
 		sums->has_own |= series_sum_until(part, sums->hour, &sums->own) > 0;
 }
 
-/* Adds a day's sums to those before, for the walk as of an hour at which that day ends. */
+/*
+ * Adds a day's sums to those before, for the walk as of an hour at which that day
+ * ends.  The caller keeps the sums: to read back what was just stored is slow.
+ */
 static inline void
 append_sums(MetricsWalk *walk, RunningSums *sums, const SeriesSums *more, int32_t hour)
 {

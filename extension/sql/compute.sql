@@ -37,7 +37,9 @@ COMMENT ON FUNCTION defidata.mentions_by_hour(defidata.series[], timestamptz, ti
 -- The two readers of raw rows are functions of their own, since RETURN QUERY can
 -- have a parallel plan where other statements of plpgsql cannot.  A batch is
 -- stored in the order of its ids (import.sql): by a bitmap each of its pages is
--- read once, by an index scan once for every hour.
+-- read once, by an index scan once for every hour.  Facts go on in the order of
+-- tokens: where each week lies so, windows that go through three of them meet a
+-- token while its state is still at hand.
 CREATE FUNCTION defidata.facts_of(hours timestamptz[]) RETURNS TABLE (token text, series defidata.series)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
 AS $$
@@ -50,7 +52,7 @@ BEGIN
      ORDER BY m.token;
 END
 $$;
-COMMENT ON FUNCTION defidata.facts_of(timestamptz[]) IS 'the facts of hours by token, from the raw rows, in the order of tokens: where each week lies so, windows that go through three of them meet each token when its state is still at hand';
+COMMENT ON FUNCTION defidata.facts_of(timestamptz[]) IS 'the facts of hours by token, from the raw rows, in the order of tokens';
 
 CREATE FUNCTION defidata.rows_of(hours timestamptz[]) RETURNS TABLE (hour timestamptz, rows bigint)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
