@@ -30,11 +30,11 @@ defidata_mentions_between(PG_FUNCTION_ARGS)
 	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(1));
 	int32		until_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2));
 	SeriesReader reader;
-	SeriesSums	sums = {0};
+	MentionSums sums = {0};
 
 	OpenSeries(&reader, PG_GETARG_SERIES_PP(0));
-	series_sum_until(&reader, from_hour - 1, NULL);
-	series_sum_until(&reader, until_hour - 1, &sums);
+	series_sum_until(&reader, from_hour - 1, NULL, NULL);
+	series_sum_until(&reader, until_hour - 1, &sums, NULL);
 	if (sums.mentions > PG_INT64_MAX)
 		ReportSumRange();
 	PG_RETURN_INT64((int64) sums.mentions);

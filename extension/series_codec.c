@@ -376,49 +376,88 @@ count_until(SeriesReader *reader, int32_t hour)
 	return n;
 }
 
-/* Adds the entries from one position until another to sums, which are in registers for the loops. */
-static void
-add_range(const SeriesReader *reader, int32_t from, int32_t until, SeriesSums *sums)
+/* Tells whether sums of numbers of a column over a stretch of positions fit a word. */
+static bool
+is_narrow(const SeriesColumn *column, unsigned width, int32_t from, int32_t until)
 {
-	const uint8_t *end = reader->end;
-	SeriesSums	local = {0};
+	return column->width <= width && until - from <= 1 << 12;
+}
 
-	for (int32_t i = from; i < until; i++)
-	{
-		uint64_t	mentions = get_unsigned(&reader->mentions, i, end);
+/* Adds the mentions from one position until another to sums. */
+static void
+add_mentions(const SeriesReader *reader, int32_t from, int32_t until, MentionSums *sums)
+{
+	const SeriesColumn *column = &reader->mentions;
+	MentionSums wide = {0};
+	uint64_t	mentions = 0;
+	uint64_t	squares = 0;
 
-		local.mentions += mentions;
-		local.squares += (usum128) mentions * mentions;
-	}
-	local.weight = local.mentions;
-	if (reader->missing.width > 0)
+	/* the usual case, in registers */
+	if (is_narrow(column, 3, from, until))
 		for (int32_t i = from; i < until; i++)
-			local.weight -= (usum128) (sum128) get_signed(&reader->missing, i, end);
-	if (reader->sums.width <= sizeof(uint64_t))
-		for (int32_t i = from; i < until; i++)
-			local.sentiment += (usum128) (sum128) get_signed(&reader->sums, i, end);
+		{
+			uint64_t	number = get_unsigned(column, i, reader->end);
+
+			mentions += number;
+			squares += number * number;
+		}
 	else
 		for (int32_t i = from; i < until; i++)
-			local.sentiment += (usum128) get_wide(&reader->sums, i, end);
-	sums->mentions += local.mentions;
-	sums->squares += local.squares;
-	sums->sentiment += local.sentiment;
-	sums->weight += local.weight;
+		{
+			uint64_t	number = get_unsigned(column, i, reader->end);
+
+			wide.mentions += number;
+			wide.squares += (usum128) number * number;
+		}
+	sums->mentions += wide.mentions + mentions;
+	sums->squares += wide.squares + squares;
+}
+
+/* Gives the sum of a column's signed numbers from one position until another. */
+static usum128
+sum_signed(const SeriesReader *reader, const SeriesColumn *column, int32_t from, int32_t until)
+{
+	usum128		wide = 0;
+	int64_t		sum = 0;
+
+	if (column->width == 0)
+		return 0;
+	if (is_narrow(column, 6, from, until))
+	{
+		for (int32_t i = from; i < until; i++)
+			sum += get_signed(column, i, reader->end);
+		return (usum128) (sum128) sum;
+	}
+	for (int32_t i = from; i < until; i++)
+		wide += (usum128) get_wide(column, i, reader->end);
+	return wide;
 }
 
 /*
- * Moves past the entries up to and including an hour, adds them to sums unless
- * that is NULL, and returns their number.
+ * Moves past the entries up to and including an hour, adds them to sums, those
+ * that are not NULL, and returns their number.
  */
 int
-series_sum_until(SeriesReader *reader, int32_t hour, SeriesSums *sums)
+series_sum_until(SeriesReader *reader, int32_t hour, MentionSums *mentions, SentimentSums *sentiment)
 {
 	int32_t		from = reader->next;
 	int32_t		n = count_until(reader, hour);
+	MentionSums own = {0};
 
 	reader->next += n;
-	if (sums != NULL)
-		add_range(reader, from, from + n, sums);
+	if (n == 0 || (mentions == NULL && sentiment == NULL))
+		return n;
+	add_mentions(reader, from, from + n, &own);
+	if (mentions != NULL)
+	{
+		mentions->mentions += own.mentions;
+		mentions->squares += own.squares;
+	}
+	if (sentiment != NULL)
+	{
+		sentiment->sentiment += sum_signed(reader, &reader->sums, from, from + n);
+		sentiment->weight += own.mentions - sum_signed(reader, &reader->missing, from, from + n);
+	}
 	return n;
 }
 

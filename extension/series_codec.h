@@ -91,14 +91,19 @@ typedef struct SeriesEntry
 	int32_t		hour;
 } SeriesEntry;
 
-/* Sums over some entries; that of sentiment may wrap around. */
-typedef struct SeriesSums
+/* Sums over the mentions of some entries. */
+typedef struct MentionSums
 {
 	usum128		mentions;
-	usum128		squares;		/* of the mentions */
+	usum128		squares;
+} MentionSums;
+
+/* Sums over the sentiment of some entries; that of sentiment may wrap around. */
+typedef struct SentimentSums
+{
 	usum128		sentiment;
 	usum128		weight;
-} SeriesSums;
+} SentimentSums;
 
 /* One number of each entry. */
 typedef struct SeriesColumn
@@ -138,7 +143,8 @@ extern SeriesStatus series_entry_add(SeriesEntry *to, const SeriesEntry *from);
 extern SeriesStatus series_open(SeriesReader *reader, const uint8_t *bytes, size_t size);
 /* of one reader either reads, or sums */
 extern int	series_read(SeriesReader *reader, SeriesEntry *entries, int max);
-extern int	series_sum_until(SeriesReader *reader, int32_t hour, SeriesSums *sums);
+extern int	series_sum_until(SeriesReader *reader, int32_t hour, MentionSums *mentions,
+							 SentimentSums *sentiment);
 extern size_t series_body_size(const SeriesReader *reader);
 
 extern size_t series_encode(const SeriesEntry *entries, int count, uint8_t *out);

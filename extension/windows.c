@@ -170,16 +170,24 @@ metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count)
 
 /* Adds a part's entries of the observed hours after one until another. */
 static void
-add_observed(SeriesSums *sums, const ObservedHours *observed, SeriesReader *part,
-			 int32_t after, int32_t until)
+add_observed(const ObservedHours *observed, SeriesReader *part, int32_t after, int32_t until,
+			 MentionSums *mentions, SentimentSums *sentiment)
 {
-	if (part->hour >= until || part->next == part->count)
-		return;
 	if (observed_until(observed, until) - observed_until(observed, after) == until - after)
-		series_sum_until(part, until, sums);
+		series_sum_until(part, until, mentions, sentiment);
 	else
 		for (int32_t hour = after + 1; hour <= until; hour++)
-			series_sum_until(part, hour, observed_has(observed, hour) ? sums : NULL);
+			if (observed_has(observed, hour))
+				series_sum_until(part, hour, mentions, sentiment);
+			else
+				series_sum_until(part, hour, NULL, NULL);
+}
+
+/* Gives the span that a day belongs to. */
+static inline int
+span_of(int day)
+{
+	return (day >= 1) + (day >= 7);
 }
 
 /* Adds what windows ending at the hour hold of a part, opened but not yet read; parts in any order. */
@@ -188,34 +196,50 @@ days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part)
 {
 	int32_t		after = sums->hour - DAY * WINDOW_DAYS;
 
-	series_sum_until(part, after, NULL);
-	for (int k = WINDOW_DAYS - 1; k >= 0; k--)
+	series_sum_until(part, after, NULL, NULL);
+	for (int k = WINDOW_DAYS - 1; k >= 0 && part->next < part->count; k--)
 	{
 		int32_t		until = k > 0 ? sums->hour - DAY * k : sums->hour - 1;
+		int			span = span_of(k);
+		MentionSums day = {0};
 
-		add_observed(&sums->day[k], observed, part, after, until);
+		if (part->hour < until)
+		{
+			add_observed(observed, part, after, until, &day,
+						 span < WINDOW_SPANS - 1 ? &sums->sentiment[span] : NULL);
+			sums->mentions[k] += (uint64_t) day.mentions;
+			sums->squares[span] += day.squares;
+		}
 		after = until;
 	}
 	if (observed_has(observed, sums->hour))
-		sums->has_own |= series_sum_until(part, sums->hour, &sums->own) > 0;
+		sums->has_own |= series_sum_until(part, sums->hour, &sums->own, &sums->own_sentiment) > 0;
+}
+
+/* Adds the sentiment of some entries to running sums. */
+static inline void
+add_sentiment(RunningSums *sums, const SentimentSums *more)
+{
+	sums->sentiment += more->sentiment;
+	sums->weight += (uint64_t) more->weight;
 }
 
 /*
- * Adds a day's sums to those before, for the walk as of an hour at which that day
- * ends.  The caller keeps the sums: to read back what was just stored is slow.
+ * Adds sums to a walk, as of an hour.  The caller keeps the sums: to read back
+ * what was just stored is slow.
  */
 static inline void
-append_sums(MetricsWalk *walk, RunningSums *sums, const SeriesSums *more, int32_t hour)
+append_sums(MetricsWalk *walk, RunningSums *sums, int32_t hour)
 {
 	sums->hour = hour;
-	sums->mentions += (uint64_t) more->mentions;
-	sums->squares += more->squares;
-	sums->sentiment += more->sentiment;
-	sums->weight += (uint64_t) more->weight;
 	walk->sums[++walk->count] = *sums;
 }
 
-/* Starts a walk that is to move to the hour of the sums only, and is ready. */
+/*
+ * Starts a walk that is to move to the hour of the sums only, and is ready.  Squares
+ * and sentiment of a span stand at the end of its first day, as no window ends
+ * within it; sentiment of the oldest one is in no window.
+ */
 void
 metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_coverage,
 				   const DaySums *days, RunningSums room[DAY_SUMS_ROOM])
@@ -223,11 +247,26 @@ metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_
 	RunningSums sums = {0};
 
 	metrics_start(walk, observed, min_coverage, room);
-	for (int k = WINDOW_DAYS - 1; k > 0; k--)
-		append_sums(walk, &sums, &days->day[k], days->hour - DAY * k);
-	append_sums(walk, &sums, &days->day[0], days->hour - 1);
+	for (int k = WINDOW_DAYS - 1; k >= 0; k--)
+	{
+		int			span = span_of(k);
+
+		sums.mentions += days->mentions[k];
+		if (k == WINDOW_DAYS - 1 || span != span_of(k + 1))
+		{
+			sums.squares += days->squares[span];
+			if (span < WINDOW_SPANS - 1)
+				add_sentiment(&sums, &days->sentiment[span]);
+		}
+		append_sums(walk, &sums, k > 0 ? days->hour - DAY * k : days->hour - 1);
+	}
 	if (days->has_own)
-		append_sums(walk, &sums, &days->own, days->hour);
+	{
+		sums.mentions += (uint64_t) days->own.mentions;
+		sums.squares += days->own.squares;
+		add_sentiment(&sums, &days->own_sentiment);
+		append_sums(walk, &sums, days->hour);
+	}
 	metrics_ready(walk);
 }
 

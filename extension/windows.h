@@ -110,16 +110,24 @@ typedef struct MetricsWalk
 	int32_t		at[WINDOW_DAYS + 1];
 } MetricsWalk;
 
+/* the days of which the windows of 1, 7 and 14 days each have more than the one before */
+#define WINDOW_SPANS	3
+
 /*
  * Sums over one series by day back from one hour: all that the metrics of that
- * hour need, whatever the order in which the series' parts are added.
+ * hour need, whatever the order in which the series' parts are added.  Mentions
+ * are asked for by day, squares and sentiment only by window, the latter of no
+ * more than 7 days: there are many of these, and memory is what they cost.
  */
 typedef struct DaySums
 {
 	int32_t		hour;
 	bool		has_own;		/* whether the hour has an entry */
-	SeriesSums	own;			/* of the hour itself, which day[0] leaves out */
-	SeriesSums	day[WINDOW_DAYS];
+	MentionSums own;			/* of the hour itself, which its day leaves out */
+	SentimentSums own_sentiment;
+	uint64_t	mentions[WINDOW_DAYS];
+	usum128		squares[WINDOW_SPANS];
+	SentimentSums sentiment[WINDOW_SPANS - 1];
 } DaySums;
 
 /* sums that a walk over DaySums has: none, one a day, and the hour's own */

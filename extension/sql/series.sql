@@ -210,7 +210,7 @@ COMMENT ON FUNCTION defidata.metrics_at_finish(internal) IS
 CREATE AGGREGATE defidata.metrics_at(part defidata.series, observed timestamptz[], at timestamptz, min_coverage double precision) (
 	SFUNC = defidata.metrics_at_add,
 	STYPE = internal,
-	SSPACE = 1024,
+	SSPACE = 512,
 	FINALFUNC = defidata.metrics_at_finish,
 	PARALLEL = SAFE
 );

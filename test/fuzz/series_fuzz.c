@@ -99,23 +99,27 @@ check_sums(const SeriesEntry *entries, int count, const uint8_t *bytes, size_t s
 	{
 		bool		skipped = at % 2 > 0;
 		int32_t		until = entries[at].hour + stretch;
-		SeriesSums	sums = {0};
-		SeriesSums	plain = {0};
+		MentionSums mentions = {0};
+		SentimentSums sentiment = {0};
+		MentionSums expected = {0};
+		SentimentSums expected_sentiment = {0};
 		int			n = 0;
 
-		REQUIRE(series_sum_until(&reader, entries[at].hour - 1, &sums) == 0);
+		REQUIRE(series_sum_until(&reader, entries[at].hour - 1, &mentions, &sentiment) == 0);
 		for (; at < count && entries[at].hour <= until; at++, n++)
 			if (!skipped)
 			{
-				plain.mentions += (usum128) entries[at].mentions;
-				plain.squares += (usum128) entries[at].mentions * (usum128) entries[at].mentions;
-				plain.sentiment += (usum128) entries[at].sentiment_sum;
-				plain.weight += (usum128) entries[at].sentiment_weight;
+				expected.mentions += (usum128) entries[at].mentions;
+				expected.squares += (usum128) entries[at].mentions * (usum128) entries[at].mentions;
+				expected_sentiment.sentiment += (usum128) entries[at].sentiment_sum;
+				expected_sentiment.weight += (usum128) entries[at].sentiment_weight;
 			}
-		REQUIRE(series_sum_until(&reader, until, skipped ? NULL : &sums) == n);
-		REQUIRE(memcmp(&sums, &plain, sizeof(sums)) == 0);
+		REQUIRE(series_sum_until(&reader, until, skipped ? NULL : &mentions,
+								 skipped ? NULL : &sentiment) == n);
+		REQUIRE(memcmp(&mentions, &expected, sizeof(expected)) == 0);
+		REQUIRE(memcmp(&sentiment, &expected_sentiment, sizeof(expected_sentiment)) == 0);
 	}
-	REQUIRE(series_sum_until(&reader, SERIES_MAX_HOUR, NULL) == 0);
+	REQUIRE(series_sum_until(&reader, SERIES_MAX_HOUR, NULL, NULL) == 0);
 }
 
 /* Reads any bytes as a series, in batches of the given size. */
