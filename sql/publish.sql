@@ -132,4 +132,19 @@ SELECT rows, settled FROM defidata.hours WHERE hour = to_timestamp(1748736000 + 
 SELECT defidata_checksum('defidata.hours') AS hours \gset
 SELECT defidata_recompute() > 0 AS recomputed, defidata_publish() AS published;
 SELECT defidata_checksum('defidata.hours') = :'hours' AS same;
+
+-- a token leaves token_stats after 14 days of silence, and at the same hour where its
+-- only row turns out to be another's
+ROLLBACK TO start;
+INSERT INTO remote SELECT i, s, 1748736000 + 3600 * i, s, 5, 0 FROM (VALUES (10, 'GONE'), (346, 'MIST')) r (i, s);
+SELECT defidata_attach('publish test', 'mentions', 'feed');
+UPDATE clock SET i = 345;
+SELECT status FROM defidata_refresh();
+SELECT count(*), string_agg(token, ' ' ORDER BY token) FILTER (WHERE token IN ('GONE', 'MIST')) AS tokens FROM defidata.token_stats;
+UPDATE clock SET i = 346;
+SELECT status FROM defidata_refresh();
+SELECT count(*), string_agg(token, ' ' ORDER BY token) FILTER (WHERE token IN ('GONE', 'MIST')) AS tokens FROM defidata.token_stats;
+UPDATE remote SET symbol = 'FADE' WHERE id = 'MIST';
+SELECT status FROM defidata_refresh();
+SELECT count(*), string_agg(token, ' ' ORDER BY token) FILTER (WHERE token IN ('GONE', 'MIST')) AS tokens FROM defidata.token_stats;
 ROLLBACK;

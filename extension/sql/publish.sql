@@ -21,14 +21,18 @@ $$;
 COMMENT ON FUNCTION defidata.settle_hours() IS 'decides which hours are settled and returns the latest one whose facts stand';
 
 -- Makes a table equal to what a query returns and writes only the rows that
--- differ; returns how many.  $1 of the query is the hour.  The full join finds
--- what is gone, for which MERGE of PostgreSQL 15 has no clause.
+-- differ; returns how many.  $1 of the query is the hour, at which all rows are to
+-- stand.  MERGE of PostgreSQL 15 has no clause for what is gone: where the hour has
+-- moved on, that is left at the former one; otherwise a full join finds it.
 CREATE FUNCTION defidata.replace_contents(target regclass, query text, hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_mergejoin = off
 AS $$
 DECLARE
     shape   record;
+    again   boolean;
+    source  text;
     changed bigint;
+    gone    bigint := 0;
 BEGIN
     SELECT string_agg(format('%I', a.attname), ', ') FILTER (WHERE is_key) AS key,
            string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) AS names,
@@ -41,17 +45,24 @@ BEGIN
       FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped,
            LATERAL (SELECT a.attnum = ANY (i.indkey)) k (is_key)
      WHERE i.indrelid = target AND i.indisprimary;
+    EXECUTE format('SELECT $1 IS NULL OR COALESCE((SELECT t.hour = $1 FROM %s t LIMIT 1), false)', target) INTO again USING hour;
+    source := format(CASE WHEN again THEN 'SELECT COALESCE(q.%1$s, o.%1$s) AS either, q.* FROM (%2$s) q FULL JOIN (SELECT %1$s FROM %3$s) o ON o.%1$s = q.%1$s'
+                     ELSE 'SELECT q.%1$s AS either, q.* FROM (%2$s) q' END, shape.key, query, target);
     EXECUTE format($sql$
-        MERGE INTO %3$s t
-        USING (SELECT COALESCE(q.%4$s, o.%4$s) AS either, q.* FROM (%1$s) q FULL JOIN (SELECT %4$s FROM %3$s) o ON o.%4$s = q.%4$s) n
-           ON t.%4$s = n.either
-         WHEN MATCHED AND n.%4$s IS NULL THEN DELETE
-         WHEN MATCHED AND (%6$s) IS DISTINCT FROM (%7$s) THEN UPDATE SET %5$s
-         WHEN NOT MATCHED THEN INSERT (%2$s) VALUES (%8$s)
-        $sql$, query, shape.names, target, shape.key, shape.assignments, shape.former, shape.fresh, shape.new_values)
+        MERGE INTO %s t
+        USING (%s) n
+           ON t.%3$s = n.either
+         WHEN MATCHED AND n.%3$s IS NULL THEN DELETE
+         WHEN MATCHED AND (%4$s) IS DISTINCT FROM (%5$s) THEN UPDATE SET %6$s
+         WHEN NOT MATCHED THEN INSERT (%7$s) VALUES (%8$s)
+        $sql$, target, source, shape.key, shape.former, shape.fresh, shape.assignments, shape.names, shape.new_values)
       USING hour;
     GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
+    IF NOT again THEN
+        EXECUTE format('DELETE FROM %s t WHERE t.hour <> $1', target) USING hour;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
+    RETURN changed + gone;
 END
 $$;
 COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz) IS 'makes a table with a key of one column equal to a query as of an hour and returns how many rows that changed';
