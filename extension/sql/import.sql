@@ -118,7 +118,8 @@ BEGIN
                     WHEN 'float' THEN part || '::float8'
                     WHEN 'integer' THEN part || '::float8'
                     ELSE format('defidata.parse_number(%s::text)', part) END || ' AS ' || col.logical);
-                -- seeds tell the columns apart, so that swapped values show
+                -- seeds tell the columns apart, so that swapped values show; CASE, since
+                -- postgres_fdw sends no COALESCE
                 IF family <> 'absent' THEN
                     hashable := hashable AND family IN ('float', 'integer');
                     row_hash := row_hash || format(' # CASE WHEN %1$s IS NULL THEN 0 ELSE hashfloat8extended(%1$s::float8, %2$s) END',

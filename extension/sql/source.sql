@@ -41,7 +41,7 @@ COMMENT ON FUNCTION defidata.type_family(text) IS 'types that hold the same kind
 
 CREATE FUNCTION defidata.source_columns(relation regclass, kind text, columns jsonb,
         OUT logical text, OUT actual text, OUT required boolean, OUT families text[], OUT type text, OUT remote_name text)
-    RETURNS SETOF record STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURNS SETOF record STABLE LANGUAGE sql
 BEGIN ATOMIC
     SELECT c.logical, n.actual, c.required, c.families, pg_catalog.format_type(a.atttypid, NULL),
            COALESCE((SELECT o.option_value FROM pg_catalog.pg_options_to_table(a.attfdwoptions) o
