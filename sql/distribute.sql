@@ -36,7 +36,7 @@ SELECT v.def ~* '\mWITH\s+\w+\s+AS\M' AS has_with, v.def ~* '\m(LIMIT|OFFSET|UNI
        regexp_count(v.def, '\.token = f\.token') AS joined_by_token
   FROM (SELECT pg_get_viewdef('defidata.metrics'::regclass) AS def) v;
 -- the statement of token_stats groups the facts by token and has no WITH
-SELECT p.prosrc ~ 'FROM defidata\.mention_series f\s+WHERE [^()]*\([^()]*\)[^()]*\([^()]*\)\s+GROUP BY f\.token;' AS grouped_by_token,
+SELECT p.prosrc ~ 'FROM defidata\.mention_series f\s+WHERE [^()]*\([^()]*\)[^()]*\s+GROUP BY f\.token;' AS grouped_by_token,
        p.prosrc ~* '\mWITH\s+\w+\s+AS\M' AS has_with
   FROM pg_proc p WHERE p.oid = 'defidata.metrics_of'::regproc;
 

@@ -6,11 +6,24 @@
 -- reaches as soon as its hour is summed.  What is due is marked in
 -- defidata.hours, so that work which one transaction leaves undone is found by
 -- the next.
+--
+-- An UPDATE writes a row anew, and nearly every hour is one of the latest day.
+-- That day is open: its facts stand in rows of their own, so that an hour costs
+-- what the day has got and not the week, and join their week when a later day
+-- begins.
+--
+--     start    Monday ............................. Friday
+--              | hours of the week before the open day | hours of the open day
 
 CREATE FUNCTION defidata.week_of(hour timestamptz) RETURNS timestamptz
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN pg_catalog.date_bin('7 days', hour, '2001-01-01 00:00:00+00');
 COMMENT ON FUNCTION defidata.week_of(timestamptz) IS 'start of the week that holds the hour, a Monday in UTC';
+
+CREATE FUNCTION defidata.part_of(hour timestamptz, open_day timestamptz) RETURNS timestamptz
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE WHEN hour >= open_day THEN open_day ELSE defidata.week_of(hour) END;
+COMMENT ON FUNCTION defidata.part_of(timestamptz, timestamptz) IS 'start of the facts that hold the hour: of the open day or of a week';
 
 -- defidata_rolling under a name that the stages can rely on.
 CREATE AGGREGATE defidata.rolling(hour timestamptz, mentions bigint, sentiment double precision) (
@@ -67,10 +80,10 @@ END
 $$;
 COMMENT ON FUNCTION defidata.rows_of(timestamptz[]) IS 'the number of raw rows of hours, rejected ones included';
 
--- The tokens that a week knows already are updated and only the others inserted:
+-- The tokens that a part knows already are updated and only the others inserted:
 -- to let ON CONFLICT find out would cost a lock and a probe more for each of
 -- them, and nearly all are known.  Mostly all are, as the count of the UPDATE tells.
-CREATE FUNCTION defidata.replace_facts(week timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
+CREATE FUNCTION defidata.replace_facts(start timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
@@ -79,27 +92,27 @@ DECLARE
 BEGIN
     IF again THEN
         -- what the hours no longer have comes last, where unnest gives no series
-        tokens := tokens || ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week AND s.token <> ALL (tokens));
+        tokens := tokens || ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.start = replace_facts.start AND s.token <> ALL (tokens));
     END IF;
     UPDATE defidata.mention_series s SET series = defidata.replace_hours(s.series, f.series, hours)
       FROM unnest(tokens, replace_facts.series) f (token, series)
-     WHERE s.week = replace_facts.week AND s.token = f.token
+     WHERE s.start = replace_facts.start AND s.token = f.token
        AND (NOT again OR defidata.series_send(defidata.replace_hours(s.series, f.series, hours)) <> defidata.series_send(s.series));
     GET DIAGNOSTICS updated = ROW_COUNT;
     IF updated < cardinality(tokens) THEN
         -- a variable: as a constant of the plan the array is hashed
-        known := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.week = replace_facts.week);
-        INSERT INTO defidata.mention_series (token, week, series)
-        SELECT f.token, replace_facts.week, f.series FROM unnest(tokens, series) f (token, series) WHERE f.token <> ALL (known);
+        known := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.start = replace_facts.start);
+        INSERT INTO defidata.mention_series (token, start, series)
+        SELECT f.token, replace_facts.start, f.series FROM unnest(tokens, series) f (token, series) WHERE f.token <> ALL (known);
     END IF;
-    -- a token whose last row of the week has gone leaves nothing behind
+    -- a token whose last row of the part has gone leaves nothing behind
     DELETE FROM defidata.mention_series s
-     WHERE again AND s.week = replace_facts.week AND defidata.series_send(s.series) = defidata.series_send('{}');
+     WHERE again AND s.start = replace_facts.start AND defidata.series_send(s.series) = defidata.series_send('{}');
 END
 $$;
-COMMENT ON FUNCTION defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]) IS 'replaces hours of a week by the facts of tokens; again: whether one of the hours was summed before, so that other tokens may have left it';
+COMMENT ON FUNCTION defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]) IS 'replaces hours of a week or of the open day by the facts of tokens; again: whether one of the hours was summed before, so that other tokens may have left it';
 
-CREATE FUNCTION defidata.count_hours(week timestamptz, hours timestamptz[], series defidata.series[]) RETURNS bigint
+CREATE FUNCTION defidata.count_hours(start timestamptz, hours timestamptz[], series defidata.series[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
@@ -110,7 +123,7 @@ BEGIN
            SET rows = COALESCE(r.rows, 0), mentions = COALESCE(f.mentions, 0), tokens = COALESCE(f.tokens, 0), summed = true, published = false
           FROM unnest(hours) w (hour)
           LEFT JOIN defidata.rows_of(hours) r ON r.hour = w.hour
-          LEFT JOIN defidata.mentions_by_hour(series, week, week + interval '168 hours') f ON f.hour = w.hour
+          LEFT JOIN defidata.mentions_by_hour(series, start, start + interval '168 hours') f ON f.hour = w.hour
          WHERE h.hour = w.hour
         RETURNING h.tokens)
     SELECT sum(c.tokens) INTO counted FROM counted c;
@@ -124,25 +137,51 @@ BEGIN
     RETURN COALESCE(counted, 0);
 END
 $$;
-COMMENT ON FUNCTION defidata.count_hours(timestamptz, timestamptz[], defidata.series[]) IS 'counts rows, accepted mentions and tokens of hours of a week with these facts, notes that they are summed, and returns the token-hours';
+COMMENT ON FUNCTION defidata.count_hours(timestamptz, timestamptz[], defidata.series[]) IS 'counts rows, accepted mentions and tokens of hours with these facts, of at most a week from start, notes that they are summed, and returns the token-hours';
 
-CREATE FUNCTION defidata.sum_week(week timestamptz, until_hour timestamptz) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.turn_day() RETURNS timestamptz
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    due   record;
-    facts record;
+    open_day constant timestamptz := (SELECT o.day FROM defidata.open_day o);
+    latest   constant timestamptz := (SELECT date_bin('1 day', max(h.hour), '2001-01-01 00:00:00+00') FROM defidata.hours h);
+    facts    record;
 BEGIN
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
-    SELECT array_agg(h.hour) AS hours, bool_or(h.rows IS NOT NULL) AS again INTO due
-      FROM defidata.hours h
-     WHERE NOT h.summed AND h.hour >= week AND h.hour < least(week + interval '168 hours', until_hour);
-    SELECT COALESCE(array_agg(f.token), '{}') AS tokens, COALESCE(array_agg(f.series), '{}') AS series INTO facts FROM defidata.facts_of(due.hours) f;
-    PERFORM defidata.replace_facts(week, due.hours, due.again, facts.tokens, facts.series);
-    RETURN defidata.count_hours(week, due.hours, facts.series);
+    IF latest <= open_day THEN
+        RETURN open_day;
+    END IF;
+    -- Monday's rows are those of the week already
+    IF open_day > defidata.week_of(open_day) THEN
+        SELECT COALESCE(array_agg(s.token ORDER BY s.token), '{}') AS tokens, COALESCE(array_agg(s.series ORDER BY s.token), '{}') AS series INTO facts
+          FROM defidata.mention_series s WHERE s.start = open_day;
+        PERFORM defidata.replace_facts(defidata.week_of(open_day), ARRAY(SELECT generate_series(open_day, open_day + interval '23 hours', '1 hour')),
+                                       false, facts.tokens, facts.series);
+        DELETE FROM defidata.mention_series s WHERE s.start = open_day;
+    END IF;
+    DELETE FROM defidata.open_day;
+    INSERT INTO defidata.open_day SELECT latest WHERE latest IS NOT NULL;
+    RETURN latest;
 END
 $$;
-COMMENT ON FUNCTION defidata.sum_week(timestamptz, timestamptz) IS 'brings the facts of the due hours of a week, before until_hour, up to what the raw rows say; returns the token-hours summed';
+COMMENT ON FUNCTION defidata.turn_day() IS 'opens the day of the latest hour, where it is later than the open one, whose facts then join their week; returns the open day, which never goes back; NULL before the first hour';
+
+CREATE FUNCTION defidata.sum_part(start timestamptz, open_day timestamptz, until_hour timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    finish constant timestamptz := CASE WHEN start < open_day THEN least(start + interval '168 hours', open_day) ELSE 'infinity' END;
+    due    record;
+    facts  record;
+BEGIN
+    SELECT array_agg(h.hour) AS hours, bool_or(h.rows IS NOT NULL) AS again INTO due
+      FROM defidata.hours h
+     WHERE NOT h.summed AND h.hour >= start AND h.hour < least(finish, until_hour);
+    SELECT COALESCE(array_agg(f.token), '{}') AS tokens, COALESCE(array_agg(f.series), '{}') AS series INTO facts FROM defidata.facts_of(due.hours) f;
+    PERFORM defidata.replace_facts(start, due.hours, due.again, facts.tokens, facts.series);
+    RETURN defidata.count_hours(start, due.hours, facts.series);
+END
+$$;
+COMMENT ON FUNCTION defidata.sum_part(timestamptz, timestamptz, timestamptz) IS 'brings the facts of the due hours of a week or of the open day, before until_hour, up to what the raw rows say; returns the token-hours summed';
 
 CREATE FUNCTION defidata.mark_since(since timestamptz) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -161,13 +200,17 @@ CREATE FUNCTION defidata.compute_step(until_hour timestamptz, OUT computed bigin
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    week constant timestamptz := (SELECT defidata.week_of(min(h.hour)) FROM defidata.hours h WHERE NOT h.summed AND h.hour < until_hour);
+    open_day timestamptz;
+    first    timestamptz;
 BEGIN
-    more := week IS NOT NULL;
-    computed := CASE WHEN more THEN defidata.sum_week(week, until_hour) ELSE 0 END;
+    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    open_day := defidata.turn_day();
+    first := (SELECT min(h.hour) FROM defidata.hours h WHERE NOT h.summed AND h.hour < until_hour);
+    more := first IS NOT NULL;
+    computed := CASE WHEN more THEN defidata.sum_part(defidata.part_of(first, open_day), open_day, until_hour) ELSE 0 END;
 END
 $$;
-COMMENT ON FUNCTION defidata.compute_step(timestamptz) IS 'sums one due week, for hours before until_hour; computed: token-hours summed; more: whether to call again';
+COMMENT ON FUNCTION defidata.compute_step(timestamptz) IS 'sums the due hours, before until_hour, of one week or of the open day; computed: token-hours summed; more: whether to call again';
 
 -- Another session sees application_name at once, though nothing is committed yet.
 CREATE FUNCTION defidata.tell_progress(started timestamptz, total bigint) RETURNS void
@@ -228,8 +271,9 @@ COMMENT ON FUNCTION @extschema@.defidata_recompute() IS 'rebuilds the facts of e
 
 REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.mentions_between(defidata.series, timestamptz, timestamptz),
-    defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz), defidata.week_of(timestamptz),
+    defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz), defidata.week_of(timestamptz), defidata.part_of(timestamptz, timestamptz),
     defidata.facts_of(timestamptz[]), defidata.rows_of(timestamptz[]),
-    defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.sum_week(timestamptz, timestamptz),
+    defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.turn_day(),
+    defidata.sum_part(timestamptz, timestamptz, timestamptz),
     defidata.mark_since(timestamptz), defidata.compute_step(timestamptz), defidata.tell_progress(timestamptz, bigint),
     defidata.compute(timestamptz), @extschema@.defidata_compute(timestamptz), @extschema@.defidata_recompute() FROM PUBLIC;

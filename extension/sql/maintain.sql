@@ -101,7 +101,7 @@ BEGIN
     history_end := now() - NULLIF(defidata.setting_value('history_retention')::interval, '0');
     FOR due IN SELECT * FROM (VALUES
             ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
-            ('hours', 'hour < $1', facts_end), ('mention_series', 'week < $1', facts_end),
+            ('hours', 'hour < $1', facts_end), ('mention_series', 'start < $1', facts_end),
             ('board_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('publication_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('runs', 'started_at < $1 AND status <> ''running''', history_end)) v (name, condition, until) WHERE until IS NOT NULL LOOP
@@ -154,7 +154,7 @@ CREATE FUNCTION defidata.history(token text, span interval)
 AS $$
 DECLARE
     latest  timestamptz;
-    start   timestamptz;
+    since   timestamptz;
     subject text;
     max_age interval;
 BEGIN
@@ -167,25 +167,25 @@ BEGIN
     max_age := defidata.setting_value('price_max_age');
     subject := defidata.known_token(history.token);
     SELECT p.latest_hour INTO latest FROM defidata.publication p;
-    start := defidata.hour_of(latest - span) + interval '1 hour';
+    since := defidata.hour_of(latest - span) + interval '1 hour';
     RETURN QUERY
     -- an hour without a quote has the last one before it, unless that is too old
     WITH quote AS MATERIALIZED (
         SELECT DISTINCT ON (1) date_bin('1 hour', p.at - interval '1 microsecond', '2001-01-01 00:00:00+00') AS hour, p.at, p.price
           FROM defidata.token_asset a
           JOIN defidata.prices p ON p.token = a.token AND p.source = a.source AND p.asset = a.asset
-         WHERE a.token = subject AND p.reason IS NULL AND p.at > start - max_age AND p.at <= latest + interval '1 hour'
+         WHERE a.token = subject AND p.reason IS NULL AND p.at > since - max_age AND p.at <= latest + interval '1 hour'
          ORDER BY 1, p.at DESC, p.id DESC)
     SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment,
            CASE WHEN c.at > c.hour + interval '1 hour' - max_age THEN c.price END
       FROM (SELECT d.hour, d.at, first_value(d.price) OVER (PARTITION BY d.at ORDER BY d.hour) AS price
               FROM (SELECT t.hour, q.price, max(q.at) OVER (ORDER BY t.hour) AS at
-                      FROM (SELECT generate_series(start, latest, interval '1 hour') AS hour UNION SELECT b.hour FROM quote b) t
+                      FROM (SELECT generate_series(since, latest, interval '1 hour') AS hour UNION SELECT b.hour FROM quote b) t
                       LEFT JOIN quote q ON q.hour = t.hour) d) c
       LEFT JOIN defidata.hours h ON h.hour = c.hour
       LEFT JOIN (SELECT e.* FROM defidata.mention_series s, LATERAL defidata.entries(s.series) e
-                  WHERE s.token = subject AND s.week >= defidata.week_of(start) AND s.week <= latest) e ON e.hour = c.hour
-     WHERE c.hour >= start
+                  WHERE s.token = subject AND s.start >= defidata.week_of(since) AND s.start <= latest) e ON e.hour = c.hour
+     WHERE c.hour >= since
      ORDER BY c.hour;
 END
 $$;

@@ -6,8 +6,9 @@
 -- take a fifteenth of the room, nothing can be out of date, and what is
 -- incremental and what is rebuilt cannot differ.
 
--- The query behind defidata.metrics, for weeks f.week that meet a condition and
--- their hours between two limits.  Plain joins by token and week, so that a
+-- The query behind defidata.metrics, for facts f that meet a condition and their
+-- hours between two limits: w is the week of an open day's facts, p and pp are the
+-- two weeks before.  Plain joins by token and week, so that a
 -- condition on the token reaches the index, parallel workers share the weeks
 -- (what LATERAL aggregates could not), and each shard of a distributed table
 -- answers for its own tokens.
@@ -15,18 +16,20 @@ CREATE FUNCTION defidata.metrics_query(from_hour text, until_hour text, conditio
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN format($sql$
         SELECT f.token, m.*
-          FROM (SELECT w.week, array_agg(h.hour) AS hours
-                  FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS week FROM defidata.hours d) w
-                  JOIN defidata.hours h ON h.hour > w.week - interval '336 hours' AND h.hour < w.week + interval '168 hours' AND h.rows > 0
-                 GROUP BY w.week) observed
-          JOIN defidata.mention_series f ON f.week = observed.week
-          LEFT JOIN defidata.mention_series p ON p.token = f.token AND p.week = f.week - interval '168 hours'
-          LEFT JOIN defidata.mention_series pp ON pp.token = f.token AND pp.week = f.week - interval '336 hours'
-         CROSS JOIN LATERAL defidata.metrics_between(ARRAY[pp.series, p.series, f.series], observed.hours, %s, %s,
+          FROM (SELECT s.start, array_agg(h.hour) AS hours
+                  FROM (SELECT DISTINCT CASE WHEN d.hour >= o.day THEN o.day ELSE date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') END AS start
+                          FROM defidata.hours d LEFT JOIN defidata.open_day o ON true) s
+                  JOIN defidata.hours h ON h.hour > s.start - interval '336 hours' AND h.hour < s.start + interval '168 hours' AND h.rows > 0
+                 GROUP BY s.start) observed
+          JOIN defidata.mention_series f ON f.start = observed.start
+          LEFT JOIN defidata.mention_series w ON w.token = f.token AND w.start = NULLIF(date_bin('7 days', f.start, '2001-01-01 00:00:00+00'), f.start)
+          LEFT JOIN defidata.mention_series p ON p.token = f.token AND p.start = date_bin('7 days', f.start - interval '168 hours', '2001-01-01 00:00:00+00')
+          LEFT JOIN defidata.mention_series pp ON pp.token = f.token AND pp.start = date_bin('7 days', f.start - interval '336 hours', '2001-01-01 00:00:00+00')
+         CROSS JOIN LATERAL defidata.metrics_between(ARRAY[pp.series, p.series, w.series, f.series], observed.hours, %s, %s,
                                 (SELECT c.value::float8 FROM defidata.setting c WHERE c.name = 'min_coverage')) m
          WHERE %s
         $sql$, from_hour, until_hour, condition);
-COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of a week f.week, and which weeks';
+COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of facts that begin at f.start, and which facts';
 
 -- The view stands where the hours are: Citus is not to take it to the workers.
 CREATE FUNCTION defidata.setup_metrics() RETURNS void
@@ -36,7 +39,7 @@ DECLARE
     pair text[];
 BEGIN
     IF to_regclass('defidata.metrics') IS NULL THEN
-        EXECUTE 'CREATE VIEW defidata.metrics AS ' || defidata.metrics_query('f.week', 'f.week + interval ''168 hours''', 'true');
+        EXECUTE 'CREATE VIEW defidata.metrics AS ' || defidata.metrics_query('f.start', 'f.start + interval ''168 hours''', 'true');
     END IF;
     COMMENT ON VIEW defidata.metrics IS 'the metrics of each token and hour with an accepted row, computed from the facts. Conditions on the token are cheap; for some hours of all tokens call defidata_metrics';
     FOREACH pair SLICE 1 IN ARRAY ARRAY[
@@ -76,8 +79,8 @@ BEGIN
     IF from_hour IS NULL OR until_hour IS NULL THEN
         RAISE EXCEPTION 'from_hour and until_hour must not be null' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    RETURN QUERY EXECUTE defidata.metrics_query('greatest($1, f.week)', 'least($2, f.week + interval ''168 hours'')',
-        'observed.week > $1 - interval ''168 hours'' AND observed.week < $2 AND f.week > $1 - interval ''168 hours'' AND f.week < $2'
+    RETURN QUERY EXECUTE defidata.metrics_query('greatest($1, f.start)', 'least($2, f.start + interval ''168 hours'')',
+        'observed.start > $1 - interval ''168 hours'' AND observed.start < $2 AND f.start > $1 - interval ''168 hours'' AND f.start < $2'
         || CASE WHEN for_token IS NULL THEN '' ELSE ' AND f.token = $3' END)
       USING from_hour, until_hour, for_token;
 END

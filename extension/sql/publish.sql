@@ -79,7 +79,7 @@ BEGIN
     RETURN QUERY
     SELECT f.token, defidata.metrics_at(f.series, observed, at, coverage)
       FROM defidata.mention_series f
-     WHERE f.week >= defidata.week_of(at - interval '336 hours') AND f.week <= defidata.week_of(at)
+     WHERE f.start >= defidata.week_of(at - interval '336 hours') AND f.start <= at
      GROUP BY f.token;
 END
 $$;
@@ -112,7 +112,8 @@ CREATE FUNCTION defidata.publish_days(latest timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-    due     date;
+    open_day constant timestamptz := (SELECT o.day FROM defidata.open_day o);
+    due      date;
     day_start timestamptz;
     day_end timestamptz;
     changed bigint;
@@ -125,7 +126,7 @@ BEGIN
         INSERT INTO defidata.daily_mentions AS d (day, mentions, tokens, observed_hours)
         SELECT due, sum(h.mentions),
                (SELECT count(*) FROM defidata.mention_series s
-                 WHERE s.week = defidata.week_of(day_start) AND defidata.mentions_between(s.series, day_start, day_end) > 0),
+                 WHERE s.start = defidata.part_of(day_start, open_day) AND defidata.mentions_between(s.series, day_start, day_end) > 0),
                count(*)
           FROM defidata.hours h WHERE h.hour >= day_start AND h.hour < day_end
         ON CONFLICT (day) DO UPDATE SET mentions = excluded.mentions, tokens = excluded.tokens, observed_hours = excluded.observed_hours

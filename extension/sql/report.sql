@@ -116,8 +116,8 @@ BEGIN
           FROM generate_series(1, 168) i
           LEFT JOIN defidata.hours h ON h.hour = latest - make_interval(hours => 168 - i) AND h.rows > 0
           LEFT JOIN (SELECT x.* FROM defidata.mention_series s, LATERAL defidata.entries(s.series) x
-                      WHERE s.token = recent_mentions.token AND s.week >= defidata.week_of(latest - interval '168 hours')
-                        AND s.week <= latest) e ON e.hour = h.hour
+                      WHERE s.token = recent_mentions.token AND s.start >= defidata.week_of(latest - interval '168 hours')
+                        AND s.start <= latest) e ON e.hour = h.hour
          GROUP BY (i - 1) / 4 ORDER BY (i - 1) / 4);
 END
 $$;
@@ -383,7 +383,7 @@ DECLARE
     coverage constant float8 := defidata.setting_value('min_coverage')::float8;
     observed constant timestamptz[] := defidata.observed_hours(latest - interval '335 hours', latest + interval '1 hour');
     parts    constant defidata.series[] := ARRAY(SELECT s.series FROM defidata.mention_series s WHERE s.token = subject
-                                                    AND s.week >= defidata.week_of(latest - interval '672 hours') AND s.week <= latest ORDER BY s.week);
+                                                    AND s.start >= defidata.week_of(latest - interval '672 hours') AND s.start <= latest ORDER BY s.start);
     f        record;
 BEGIN
     SELECT array_agg(h.hour ORDER BY h.hour) AS hours, array_agg(h.mentions::float8 ORDER BY h.hour) AS mentions,

@@ -277,7 +277,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON PROCEDURE defidata.run_compute(bigint, text, timestamptz) IS 'the compute stage with a commit after each week';
+COMMENT ON PROCEDURE defidata.run_compute(bigint, text, timestamptz) IS 'the compute stage with a commit after each week and the open day';
 
 CREATE PROCEDURE defidata.run_publish(stage bigint, trigger text)
     LANGUAGE plpgsql

@@ -128,11 +128,14 @@ BEGIN
         ['checksum numeric NOT NULL', 'their checksum there']],
         ARRAY['PRIMARY KEY (source, hour)']);
 
-    PERFORM defidata.setup_table('mention_series', 'facts: mentions and sentiment by token and hour, a week to a row', ARRAY[
+    PERFORM defidata.setup_table('mention_series', 'facts: mentions and sentiment by token and hour, a week to a row, and the open day in a row of its own', ARRAY[
         ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
-        ['week timestamptz NOT NULL', 'start of the week, a Monday in UTC'],
-        ['series defidata.series NOT NULL', 'the week''s hours']],
-        ARRAY['PRIMARY KEY (token, week)', 'INDEX (week)', 'SET (fillfactor = 50)']);
+        ['start timestamptz NOT NULL', 'start of the week, a Monday in UTC, or of the open day'],
+        ['series defidata.series NOT NULL', 'the hours from there on']],
+        ARRAY['PRIMARY KEY (token, start)', 'INDEX (start)', 'SET (fillfactor = 50)']);
+    PERFORM defidata.setup_table('open_day', 'one row: the latest day that facts have been summed for', ARRAY[
+        ['day timestamptz NOT NULL', 'its start, in UTC']],
+        ARRAY['PRIMARY KEY (day)']);
     PERFORM defidata.setup_table('hours', 'the observed hours', ARRAY[
         ['hour timestamptz NOT NULL', 'start of the hour'],
         ['rows bigint', 'raw rows, rejected ones included; NULL until computed'],
