@@ -54,10 +54,11 @@ COMMENT ON FUNCTION defidata.add_counts(jsonb, jsonb) IS 'sums two objects of co
 
 -- The pieces of SQL that read one source.  Bounds and hours are parameters:
 -- $1, $2, $3 from, until, hours as timestamptz; $4, $5, $6 the same as Unix
--- seconds (hours: seconds / 3600); $7, $8, $9 as timestamp.  A piece uses those
--- that have the type of the source's own column, so that its conditions can be
--- evaluated by the remote.
-CREATE FUNCTION defidata.source_sql(source text, OUT kind text, OUT relation text, OUT in_range text, OUT in_hours text, OUT until_hours text,
+-- seconds (hours: seconds / 3600); $7, $8, $9 as timestamp; $10, $11, $12 another
+-- bound for the piece before, in the same three.  A piece uses those that have the
+-- type of the source's own column, so that its conditions can be evaluated by the
+-- remote.
+CREATE FUNCTION defidata.source_sql(source text, OUT kind text, OUT relation text, OUT in_range text, OUT in_hours text, OUT before text,
         OUT unusable text, OUT bucket text, OUT bucket_hour text, OUT when_at text, OUT id text, OUT id_usable text,
         OUT id_hash text, OUT columns text, OUT row_hash text)
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -91,6 +92,7 @@ BEGIN
                 in_range := format(CASE family WHEN 'integer' THEN '%1$s >= $4 AND %1$s < $5'
                                                WHEN 'timestamp' THEN '%1$s >= $7 AND %1$s < $8'
                                                ELSE '%1$s >= $1 AND %1$s < $2' END, part);
+                before := part || CASE family WHEN 'integer' THEN ' < $11' WHEN 'timestamp' THEN ' < $12' ELSE ' < $10' END;
                 unusable := format(CASE family
                     WHEN 'integer' THEN '(%1$s IS NULL OR %1$s < 1136073600 OR %1$s >= $5)'
                     WHEN 'timestamp' THEN '(%1$s IS NULL OR %1$s < timestamp ''2006-01-01'' OR %1$s >= $8)'
@@ -103,7 +105,6 @@ BEGIN
                                            ELSE 'defidata.instant_of(s.bucket)' END;
                 part := CASE family WHEN 'integer' THEN '$6' WHEN 'timestamp' THEN '$9' ELSE '$3' END;
                 in_hours := format('%s = ANY (%s)', bucket, part);
-                until_hours := format('%s <= ANY (%s)', bucket, part);
                 part := format('r.%I', col.actual);
                 columns := concat_ws(', ', columns, CASE col.logical
                     WHEN 'hour' THEN format('defidata.hour_of(defidata.instant_of(%s)) AS hour', part)
@@ -164,14 +165,14 @@ DECLARE
     there     record;
     here      record;
     checksum  text;
-    newest    constant timestamptz := (SELECT s.watermark FROM defidata.source s WHERE s.name = survey.source);
+    after     constant timestamptz := (SELECT s.watermark + interval '1 hour' FROM defidata.source s WHERE s.name = survey.source);
     known     timestamptz[] := '{}';
     read_from timestamptz := from_at;
 BEGIN
     SELECT * INTO piece FROM defidata.source_sql(survey.source);
     -- an hour after the newest of the copy needs no checksum: it differs; the usual case first
     checksum := CASE WHEN piece.row_hash IS NOT NULL AND defidata.same_encoding(piece.relation::regclass)
-                     THEN format('sum(%s) FILTER (WHERE %s OR NOT (%s) OR %s IS NULL)', piece.row_hash, piece.until_hours, piece.in_range, piece.when_at) END;
+                     THEN format('sum(%s) FILTER (WHERE %s OR NOT (%s) OR %s IS NULL)', piece.row_hash, piece.before, piece.in_range, piece.when_at) END;
     -- rows whose hour is unusable stand together, under the hour -infinity
     EXECUTE format('SELECT array_agg(COALESCE(%s, ''-infinity'')) AS hours, array_agg(s.rows) AS rows, array_agg(s.checksum) AS checksums'
                    ' FROM (SELECT CASE WHEN %s THEN %s END AS bucket, count(*) AS rows, %s AS checksum'
@@ -180,8 +181,9 @@ BEGIN
                    COALESCE(checksum, 'NULL::numeric'), piece.relation,
                    CASE WHEN with_unusable THEN format('(%s OR %s)', piece.in_range, piece.unusable) ELSE piece.in_range END)
        INTO there
-      USING from_at, until_at, ARRAY[newest], defidata.epoch_of(from_at), defidata.epoch_of(until_at), ARRAY[defidata.epoch_of(newest) / 3600],
-            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', ARRAY[newest AT TIME ZONE 'UTC'];
+      USING from_at, until_at, NULL::timestamptz[], defidata.epoch_of(from_at), defidata.epoch_of(until_at), NULL::bigint[],
+            from_at AT TIME ZONE 'UTC', until_at AT TIME ZONE 'UTC', NULL::timestamp[],
+            after, defidata.epoch_of(after), after AT TIME ZONE 'UTC';
     IF trusting THEN
         DELETE FROM defidata.surveyed k WHERE k.source = survey.source AND k.hour < from_at;
         known := ARRAY(SELECT k.hour FROM defidata.surveyed k
