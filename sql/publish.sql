@@ -98,6 +98,12 @@ SELECT to_regclass('defidata.quiet'), status FROM defidata_refresh();
 DROP VIEW shown;
 SELECT defidata_drop_board('most_positive'), defidata_setup();
 SELECT to_regclass('defidata.most_positive');
+-- and nobody needs one
+SAVEPOINT boards;
+SELECT count(*) FROM (SELECT defidata_drop_board(name) FROM defidata.board) d;
+UPDATE remote SET count = 501 WHERE symbol = 'TIEB' AND i = 391;
+SELECT status, published > 0 AS published FROM defidata_refresh();
+ROLLBACK TO boards;
 \a
 SELECT call, regexp_replace(error_of('SELECT defidata_' || call, true), 'are mentions, .*', 'are …') FROM (VALUES
     ($$add_board('trending', 'sma_24h')$$), ($$add_board('token_stats', 'sma_24h')$$), ($$add_board('layout', 'sma_24h')$$), ($$add_board('a;b', 'sma_24h')$$),

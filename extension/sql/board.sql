@@ -85,29 +85,40 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setup_boards() IS 'makes the seven built-in boards';
 
-CREATE FUNCTION defidata.board_query(board text) RETURNS text
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- One look at token_stats serves every board: it leaves the tokens that any of them can rank.
+CREATE FUNCTION defidata.rank_tokens() RETURNS TABLE (board text, tokens text[])
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
-    b record;
+    ranking text;
 BEGIN
-    SELECT * INTO STRICT b FROM defidata.board d WHERE d.name = board;
-    -- what shrinks must have been large once: the larger of now and before counts;
-    -- a sort copies each row that is considered, so only the winners are whole ones
-    RETURN format($sql$
-        SELECT q.rank, w.*, q.value
-          FROM (SELECT row_number() OVER ()::integer AS rank, o.*
-                  FROM (SELECT t.token, t.%1$I::float8 AS value
-                          FROM defidata.token_stats t
-                         WHERE t.%1$I IS NOT NULL AND COALESCE(%2$s, 0) >= %4$L
-                         ORDER BY t.%1$I %3$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %5$L) o) q
-          JOIN defidata.token_stats w ON w.token = q.token
-        $sql$, b.metric,
-        CASE WHEN b.metric = 'trend_24h' AND b.direction = 'asc' THEN 'greatest(t.mentions_24h, t.baseline_24h)' ELSE 't.mentions_24h' END,
-        b.direction, b.min_mentions, b.size);
+    SELECT format('WITH t AS MATERIALIZED (SELECT t.* FROM defidata.token_stats t WHERE %s) ', string_agg(DISTINCT e.eligible, ' OR '))
+           || string_agg(format('SELECT %L, ARRAY(SELECT t.token FROM t WHERE t.%I IS NOT NULL AND %s'
+                                ' ORDER BY t.%2$I %4$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %L)',
+                                e.name, e.metric, e.eligible, e.direction, e.size), ' UNION ALL ')
+      INTO ranking
+      -- what shrinks must have been large once: the larger of now and before counts
+      FROM (SELECT b.*, format('COALESCE(%s, 0) >= %L',
+                               CASE WHEN b.metric = 'trend_24h' AND b.direction = 'asc' THEN 'greatest(t.mentions_24h, t.baseline_24h)'
+                                    ELSE 't.mentions_24h' END, b.min_mentions) AS eligible
+              FROM defidata.board b) e;
+    IF ranking IS NOT NULL THEN
+        RETURN QUERY EXECUTE ranking;
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.board_query(text) IS 'the query of what a board has to show, from token_stats';
+COMMENT ON FUNCTION defidata.rank_tokens() IS 'the tokens that each board has to show, from token_stats, the first rank first';
+
+CREATE FUNCTION defidata.board_query(board text, tokens text[]) RETURNS text
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN format('SELECT o.rank::integer AS rank, s.*, s.%I::float8 AS value'
+                  ' FROM unnest(%L::text[]) WITH ORDINALITY o (token, rank) JOIN defidata.token_stats s ON s.token = o.token',
+                  (SELECT b.metric FROM defidata.board b WHERE b.name = board), tokens);
+END
+$$;
+COMMENT ON FUNCTION defidata.board_query(text, text[]) IS 'the query of what a board has to show of these tokens, the first rank first';
 
 CREATE FUNCTION @extschema@.defidata_add_board(name text, metric text, direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
                                    size integer DEFAULT 10) RETURNS void
@@ -164,5 +175,5 @@ $$;
 COMMENT ON FUNCTION @extschema@.defidata_board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';
 
 REVOKE ALL ON FUNCTION defidata.setup_board(text, text, text, float8, integer), defidata.copy_grants(text, text),
-    defidata.setup_boards(), defidata.board_query(text), @extschema@.defidata_add_board(text, text, text, double precision, integer),
+    defidata.setup_boards(), defidata.rank_tokens(), defidata.board_query(text, text[]), @extschema@.defidata_add_board(text, text, text, double precision, integer),
     @extschema@.defidata_drop_board(text), @extschema@.defidata_board_as_of(text, timestamptz) FROM PUBLIC;

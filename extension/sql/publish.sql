@@ -144,11 +144,12 @@ CREATE FUNCTION defidata.fill_boards() RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    board   text;
+    ranked  record;
     changed bigint := 0;
 BEGIN
-    FOR board IN SELECT b.name FROM defidata.board b ORDER BY b.name LOOP
-        changed := changed + defidata.replace_contents(format('defidata.%I', board)::regclass, defidata.board_query(board), NULL);
+    FOR ranked IN SELECT r.board, r.tokens FROM defidata.rank_tokens() r LOOP
+        changed := changed + defidata.replace_contents(format('defidata.%I', ranked.board)::regclass,
+                                                       defidata.board_query(ranked.board, ranked.tokens), NULL);
     END LOOP;
     RETURN changed;
 END

@@ -100,8 +100,7 @@ def measure_hour(site, times):
     # whatever is computed, these have to be read and sorted too
     read = measure.clock(lambda: site.local.run('''SELECT token, sum(mentions), sum(mentions * sentiment) FROM defidata.raw_mentions
         WHERE hour = to_timestamp(%s) AND reason IS NULL GROUP BY token''', site.second(site.delivered - 1)))
-    boards = [f'SELECT * FROM ({query}) q' for query in site.local.column('SELECT defidata.board_query(name) FROM defidata.board')]
-    ask = sum(measure.clock(lambda: site.local.run(query)) for query in boards)
+    ask = measure.clock(lambda: site.local.run('SELECT * FROM defidata.rank_tokens()'))
     for name, passed in (('compute', compute), ('publish', publish), ('boards', compute + publish),
                          ('documents', documents), ('rewrite', rewrite), ('least', read + rewrite + ask)):
         times.setdefault(name, []).append(passed)

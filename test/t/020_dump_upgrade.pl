@@ -84,7 +84,7 @@ append_to_file("$extensions/defidata--0.9.sql", $older);
 
 # the update brings the changed functions
 my $update = '';
-foreach my $name ('setup_tables', 'board_query')
+foreach my $name ('setup_tables', 'rank_tokens')
 {
 	$script =~ /^(CREATE FUNCTION defidata\.$name\(.*?^\$\$;\n)/ms or die "no $name in the script";
 	(my $body = $1) =~ s/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/;
