@@ -98,10 +98,9 @@ subtest 'distribute' => sub {
 };
 
 subtest 'where the work is done' => sub {
-	my $plan = $citus->sql($database, 'EXPLAIN (COSTS OFF) SELECT * FROM defidata.metrics');
+	my $plan = $citus->sql($database, 'EXPLAIN (COSTS OFF) SELECT count(*), sum(sma_24h) FROM defidata.metrics');
 	like($plan, qr/Task Count: $shards\n.*->  Task\n.*Function Scan on metrics_between/s, 'metrics are computed on the shards');
-	$plan =~ s/Task Count: $shards\n.*//s;
-	unlike($plan, qr/mention_series/, 'and no facts are fetched for it');
+	is(scalar(() = $plan =~ /Task Count: $shards\n/g), 1, 'and neither facts nor their metrics are fetched for it');
 
 	# the statement of a publish itself, with values for its variables
 	my $hour = $citus->sql($database, 'SELECT max(hour) FROM defidata.hours');
