@@ -95,7 +95,7 @@ BEGIN
     SELECT format('WITH t AS MATERIALIZED (SELECT t.* FROM defidata.token_stats t WHERE %s) ', string_agg(DISTINCT e.eligible, ' OR '))
            || string_agg(format('SELECT %L, ARRAY(SELECT t.token FROM t WHERE t.%I IS NOT NULL AND %s'
                                 ' ORDER BY t.%2$I %4$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %L)',
-                                e.name, e.metric, e.eligible, e.direction, e.size), ' UNION ALL ')
+                                e.name, e.metric, e.eligible, e.direction, e.size), ' UNION ALL ' ORDER BY e.name)
       INTO ranking
       -- what shrinks must have been large once: the larger of now and before counts
       FROM (SELECT b.*, format('COALESCE(%s, 0) >= %L',
