@@ -18,10 +18,12 @@ CREATE VIEW fact AS
 SELECT s.token, s.start, e.hour, e.mentions, e.sentiment FROM defidata.mention_series s, LATERAL defidata.entries(s.series) e;
 CREATE VIEW sums AS
 SELECT token, hour, sum(mentions)::bigint AS mentions FROM defidata.raw_mentions WHERE reason IS NULL GROUP BY token, hour;
--- what is wrong, and where the facts stand
+-- what is wrong with the facts and their metrics, and where the facts stand
 CREATE FUNCTION wrong() RETURNS bigint LANGUAGE sql AS $$
     SELECT count(*) FROM ((SELECT token, hour, mentions FROM fact EXCEPT ALL TABLE sums) UNION ALL
-                          (TABLE sums EXCEPT ALL SELECT token, hour, mentions FROM fact)) w $$;
+                          (TABLE sums EXCEPT ALL SELECT token, hour, mentions FROM fact) UNION ALL
+                          (SELECT token, hour, mentions FROM defidata.metrics EXCEPT ALL TABLE sums) UNION ALL
+                          (TABLE sums EXCEPT ALL SELECT token, hour, mentions FROM defidata.metrics)) w $$;
 CREATE FUNCTION state() RETURNS TABLE (wrong bigint, part text, tokens bigint, hours bigint, until timestamp) LANGUAGE sql AS $$
     SELECT wrong(), to_char(f.start AT TIME ZONE 'UTC', 'Dy DD') || CASE WHEN f.start = o.day THEN ', open' ELSE '' END,
            count(DISTINCT f.token), count(*), max(f.hour) AT TIME ZONE 'UTC'
@@ -42,6 +44,7 @@ SELECT deliver(51, 75);
 SELECT status FROM defidata_refresh();
 SELECT * FROM state();
 SELECT deliver(76, 97);
+INSERT INTO remote VALUES (97, 'E97', 1749168000 + 3600 * 97, 'E', 5, 0);
 SELECT status FROM defidata_refresh();
 SELECT * FROM state();
 
@@ -49,8 +52,8 @@ SELECT * FROM state();
 INSERT INTO remote VALUES (97, 'late 97', 1749168000 + 3600 * 97, 'D', 5, 0), (80, 'late 80', 1749168000 + 3600 * 80, 'D', 5, 0),
     (50, 'late 50', 1749168000 + 3600 * 50, 'B', 5, 0);
 UPDATE remote SET count = 100 WHERE symbol = 'A' AND i IN (40, 90, 96);
--- a token's only row of the open day turns out to be another's
-UPDATE remote SET symbol = 'A' WHERE id = 'B97' OR id = 'B96';
+-- a token's only rows of the open day, or its only one at all, turn out to be another's
+UPDATE remote SET symbol = 'A' WHERE id IN ('B96', 'B97', 'E97');
 SELECT count(*) FROM defidata_reconcile('100 years');
 SELECT status FROM defidata_refresh();
 SELECT * FROM state();
@@ -59,14 +62,13 @@ SELECT * FROM state();
 SELECT defidata_checksum('defidata.mention_series') AS facts, defidata_checksum('defidata.metrics') AS metrics, defidata_checksum('defidata.hours') AS hours \gset
 SELECT defidata_recompute();
 SELECT defidata_checksum('defidata.mention_series') = :'facts' AS facts, defidata_checksum('defidata.metrics') = :'metrics' AS metrics, defidata_checksum('defidata.hours') = :'hours' AS hours;
-DELETE FROM defidata.mention_series;
+DELETE FROM defidata.week_series;
+DELETE FROM defidata.day_series;
 DELETE FROM defidata.open_day;
 UPDATE defidata.hours SET rows = NULL, mentions = NULL, tokens = NULL, summed = false;
 SELECT defidata_compute();
 SELECT defidata_checksum('defidata.mention_series') = :'facts' AS facts, defidata_checksum('defidata.metrics') = :'metrics' AS metrics, defidata_checksum('defidata.hours') = :'hours' AS hours;
--- the metrics of every hour of the facts, once, whichever way they are asked for
-SELECT count(*) FROM ((SELECT token, hour, mentions FROM defidata.metrics EXCEPT ALL TABLE sums) UNION ALL
-                      (TABLE sums EXCEPT ALL SELECT token, hour, mentions FROM defidata.metrics)) w;
+-- the metrics are the same whichever way they are asked for
 SELECT defidata_checksum('defidata.metrics') = :'metrics' AND count(*) = 0 AS same
   FROM (TABLE defidata.metrics EXCEPT ALL SELECT * FROM defidata_metrics('2025-06-01', '2025-07-01')) w;
 SELECT count(*), min(hour) AT TIME ZONE 'UTC' AS first, max(hour) AT TIME ZONE 'UTC' AS last FROM defidata_metrics('2025-06-09 22:00+00', '2025-06-10 01:00+00', 'A');

@@ -32,7 +32,7 @@ SELECT p.oid::regprocedure::text COLLATE "C" AS function, p.provolatile, l.lanna
 -- The view joins each copy of the facts by token to the first, has no WITH, and
 -- sets nothing up to be found row by row.
 SELECT v.def ~* '\mWITH\s+\w+\s+AS\M' AS has_with, v.def ~* '\m(LIMIT|OFFSET|UNION|OVER|nextval|now)\M' AS has_other,
-       regexp_count(v.def, 'defidata\.mention_series|JOIN mention_series|mention_series [a-z]+') AS parts,
+       regexp_count(v.def, 'defidata\.(week|day)_series') AS parts,
        regexp_count(v.def, '\.token = f\.token') AS joined_by_token
   FROM (SELECT pg_get_viewdef('defidata.metrics'::regclass) AS def) v;
 -- the statement of token_stats groups the facts by token and has no WITH
@@ -44,16 +44,16 @@ SELECT p.prosrc ~ 'FROM defidata\.mention_series f\s+WHERE [^()]*\([^()]*\)[^()]
 CREATE TEMP VIEW body AS
 SELECT p.oid::regprocedure AS function, regexp_replace(p.prosrc, '--[^\n]*', '', 'g') AS source FROM pg_proc p
   JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'defidata' AND p.prosrc ~ 'defidata\.(raw_mentions|prices|mention_series)';
-SELECT function AS selects_no_column FROM body WHERE source ~ '\(SELECT FROM defidata\.(raw_mentions|prices|mention_series)';
+  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'defidata' AND p.prosrc ~ 'defidata\.(raw_mentions|prices|week_series|day_series|mention_series)';
+SELECT function AS selects_no_column FROM body WHERE source ~ '\(SELECT FROM defidata\.(raw_mentions|prices|week_series|day_series|mention_series)';
 SELECT function AS has_subselect_in_values FROM body
- WHERE source ~ 'VALUES \([^;]*\(SELECT [^;]*defidata\.(raw_mentions|prices|mention_series)';
+ WHERE source ~ 'VALUES \([^;]*\(SELECT [^;]*defidata\.(raw_mentions|prices|week_series|day_series|mention_series)';
 SELECT function AS has_parameter_in_conflict FROM body
- WHERE source ~ 'INSERT INTO defidata\.(raw_mentions|prices|mention_series)[^;]*ON CONFLICT[^;$]*\$\d';
+ WHERE source ~ 'INSERT INTO defidata\.(raw_mentions|prices|week_series|day_series|mention_series)[^;]*ON CONFLICT[^;$]*\$\d';
 SELECT function AS merges FROM body WHERE source ~ '\mMERGE INTO\M';
-SELECT function AS joins_laterally FROM body WHERE source ~ 'LATERAL \(SELECT[^()]*FROM defidata\.(raw_mentions|prices|mention_series)';
+SELECT function AS joins_laterally FROM body WHERE source ~ 'LATERAL \(SELECT[^()]*FROM defidata\.(raw_mentions|prices|week_series|day_series|mention_series)';
 SELECT function AS updates_from_union FROM body
- WHERE source ~ 'UPDATE defidata\.(raw_mentions|prices|mention_series)[^;]*\mUNION\M';
+ WHERE source ~ 'UPDATE defidata\.(raw_mentions|prices|week_series|day_series|mention_series)[^;]*\mUNION\M';
 -- A shard's duplicate key comes back as another error, so there a copy has to merge.
 SELECT p.prosrc ~ '\mWHEN unique_violation\M' AS catches_duplicates,
        p.prosrc ~ 'merge\s+boolean := [^;]*defidata\.distributed_tables\(\)[^;]*;' AS merges_where_distributed

@@ -92,8 +92,10 @@ SELECT stage, status, counts FROM defidata.runs WHERE stage = 'reconcile' ORDER 
 
 -- recompute mends what somebody has spoilt
 SELECT defidata_checksum('defidata.metrics') AS metrics, defidata_checksum('defidata.mention_series') AS series \gset
-DELETE FROM defidata.mention_series WHERE token = 'ETH';
-UPDATE defidata.mention_series SET series = '{}' WHERE token = 'BTC';
+DELETE FROM defidata.week_series WHERE token = 'ETH';
+DELETE FROM defidata.day_series WHERE token = 'ETH';
+UPDATE defidata.week_series SET series = '{}' WHERE token = 'BTC';
+UPDATE defidata.day_series SET series = '{}' WHERE token = 'BTC';
 SELECT defidata_recompute();
 SELECT defidata_checksum('defidata.metrics') = :'metrics' AS metrics, defidata_checksum('defidata.mention_series') = :'series' AS series;
 -- a new coverage counts at once

@@ -8,12 +8,18 @@
 -- the next.
 --
 -- An UPDATE writes a row anew, and nearly every hour is one of the latest day.
--- That day is open: its facts stand in rows of their own, so that an hour costs
--- what the day has got and not the week, and join their week when a later day
--- begins.
+-- That day is open: its facts stand in day_series, so that an hour costs what the
+-- day has got and not the week, and join their week in week_series when a later
+-- day begins.  Rows of day_series leave room in their pages for the next hour's
+-- version; weeks, which are read each hour and written once a day, fill theirs.
 --
---     start    Monday ............................. Friday
---              | hours of the week before the open day | hours of the open day
+--     week_series    Monday ............................. Friday
+--                    | hours of the week before the open day |
+--     day_series                                             | hours of the open day |
+--
+-- Each row of day_series has one of its week beside it, be it empty: so the rows
+-- of week_series are all that there are to compute metrics for, and a day is
+-- joined to its week by token, on the shard where both are.
 
 CREATE FUNCTION defidata.week_of(hour timestamptz) RETURNS timestamptz
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
@@ -23,7 +29,7 @@ COMMENT ON FUNCTION defidata.week_of(timestamptz) IS 'start of the week that hol
 CREATE FUNCTION defidata.part_of(hour timestamptz, open_day timestamptz) RETURNS timestamptz
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN CASE WHEN hour >= open_day THEN open_day ELSE defidata.week_of(hour) END;
-COMMENT ON FUNCTION defidata.part_of(timestamptz, timestamptz) IS 'start of the facts that hold the hour: of the open day or of a week';
+COMMENT ON FUNCTION defidata.part_of(timestamptz, timestamptz) IS 'start of the facts that hold the hour: of the open day or of a week before it';
 
 -- defidata_rolling under a name that the stages can rely on.
 CREATE AGGREGATE defidata.rolling(hour timestamptz, mentions bigint, sentiment double precision) (
@@ -80,37 +86,61 @@ END
 $$;
 COMMENT ON FUNCTION defidata.rows_of(timestamptz[]) IS 'the number of raw rows of hours, rejected ones included';
 
+CREATE FUNCTION defidata.add_facts(target regclass, start timestamptz, tokens text[], series defidata.series[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    known text[];
+BEGIN
+    -- a variable: as a constant of the plan the array is hashed
+    EXECUTE format('SELECT ARRAY(SELECT s.token FROM %s s WHERE s.start = $1)', target) INTO known USING start;
+    EXECUTE format($sql$
+        INSERT INTO %s (token, start, series)
+        SELECT f.token, $1, COALESCE(f.series, '{}') FROM unnest($2, $3) f (token, series) WHERE f.token <> ALL ($4)
+        $sql$, target) USING start, tokens, series, known;
+END
+$$;
+COMMENT ON FUNCTION defidata.add_facts(regclass, timestamptz, text[], defidata.series[]) IS 'adds to a week in week_series or to the open day in day_series the facts of the tokens that it lacks; where there are fewer series than tokens, the rest have empty ones';
+
 -- The tokens that a part knows already are updated and only the others inserted:
 -- to let ON CONFLICT find out would cost a lock and a probe more for each of
 -- them, and nearly all are known.  Mostly all are, as the count of the UPDATE tells.
-CREATE FUNCTION defidata.replace_facts(start timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan
+CREATE FUNCTION defidata.replace_facts(target regclass, start timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
 AS $$
 DECLARE
+    week    constant timestamptz := defidata.week_of(start);
+    others  text[];
     updated bigint;
-    known   text[];
 BEGIN
     IF again THEN
         -- what the hours no longer have comes last, where unnest gives no series
-        tokens := tokens || ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.start = replace_facts.start AND s.token <> ALL (tokens));
+        EXECUTE format('SELECT ARRAY(SELECT s.token FROM %s s WHERE s.start = $1 AND s.token <> ALL ($2))', target) INTO others USING start, tokens;
+        tokens := tokens || others;
     END IF;
-    UPDATE defidata.mention_series s SET series = defidata.replace_hours(s.series, f.series, hours)
-      FROM unnest(tokens, replace_facts.series) f (token, series)
-     WHERE s.start = replace_facts.start AND s.token = f.token
-       AND (NOT again OR defidata.series_send(defidata.replace_hours(s.series, f.series, hours)) <> defidata.series_send(s.series));
+    EXECUTE format($sql$
+        UPDATE %s s SET series = defidata.replace_hours(s.series, f.series, $2)
+          FROM unnest($3, $4) f (token, series)
+         WHERE s.start = $1 AND s.token = f.token
+           AND (NOT $5 OR defidata.series_send(defidata.replace_hours(s.series, f.series, $2)) <> defidata.series_send(s.series))
+        $sql$, target) USING start, hours, tokens, series, again;
     GET DIAGNOSTICS updated = ROW_COUNT;
     IF updated < cardinality(tokens) THEN
-        -- a variable: as a constant of the plan the array is hashed
-        known := ARRAY(SELECT s.token FROM defidata.mention_series s WHERE s.start = replace_facts.start);
-        INSERT INTO defidata.mention_series (token, start, series)
-        SELECT f.token, replace_facts.start, f.series FROM unnest(tokens, series) f (token, series) WHERE f.token <> ALL (known);
+        PERFORM defidata.add_facts(target, start, tokens, series);
+        IF target = 'defidata.day_series'::regclass THEN
+            PERFORM defidata.add_facts('defidata.week_series', week, tokens, '{}');
+        END IF;
     END IF;
-    -- a token whose last row of the part has gone leaves nothing behind
-    DELETE FROM defidata.mention_series s
-     WHERE again AND s.start = replace_facts.start AND defidata.series_send(s.series) = defidata.series_send('{}');
+    IF again THEN
+        -- a token whose last row of the part has gone leaves nothing behind
+        DELETE FROM defidata.day_series d WHERE d.start = replace_facts.start AND defidata.series_send(d.series) = defidata.series_send('{}');
+        DELETE FROM defidata.week_series s
+         WHERE s.start = week AND defidata.series_send(s.series) = defidata.series_send('{}')
+           AND NOT EXISTS (SELECT 1 FROM defidata.day_series d WHERE d.token = s.token AND defidata.week_of(d.start) = s.start);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]) IS 'replaces hours of a week or of the open day by the facts of tokens; again: whether one of the hours was summed before, so that other tokens may have left it';
+COMMENT ON FUNCTION defidata.replace_facts(regclass, timestamptz, timestamptz[], boolean, text[], defidata.series[]) IS 'replaces hours of a week in week_series or of the open day in day_series by the facts of tokens; again: whether one of the hours was summed before, so that other tokens may have left it';
 
 CREATE FUNCTION defidata.count_hours(start timestamptz, hours timestamptz[], series defidata.series[]) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
@@ -150,13 +180,12 @@ BEGIN
     IF latest <= open_day THEN
         RETURN open_day;
     END IF;
-    -- Monday's rows are those of the week already
-    IF open_day > defidata.week_of(open_day) THEN
-        SELECT COALESCE(array_agg(s.token ORDER BY s.token), '{}') AS tokens, COALESCE(array_agg(s.series ORDER BY s.token), '{}') AS series INTO facts
-          FROM defidata.mention_series s WHERE s.start = open_day;
-        PERFORM defidata.replace_facts(defidata.week_of(open_day), ARRAY(SELECT generate_series(open_day, open_day + interval '23 hours', '1 hour')),
+    IF open_day IS NOT NULL THEN
+        SELECT COALESCE(array_agg(d.token ORDER BY d.token), '{}') AS tokens, COALESCE(array_agg(d.series ORDER BY d.token), '{}') AS series INTO facts
+          FROM defidata.day_series d;
+        PERFORM defidata.replace_facts('defidata.week_series', defidata.week_of(open_day), ARRAY(SELECT generate_series(open_day, open_day + interval '23 hours', '1 hour')),
                                        false, facts.tokens, facts.series);
-        DELETE FROM defidata.mention_series s WHERE s.start = open_day;
+        DELETE FROM defidata.day_series;
     END IF;
     DELETE FROM defidata.open_day;
     INSERT INTO defidata.open_day SELECT latest WHERE latest IS NOT NULL;
@@ -177,7 +206,8 @@ BEGIN
       FROM defidata.hours h
      WHERE NOT h.summed AND h.hour >= start AND h.hour < least(finish, until_hour);
     SELECT COALESCE(array_agg(f.token), '{}') AS tokens, COALESCE(array_agg(f.series), '{}') AS series INTO facts FROM defidata.facts_of(due.hours) f;
-    PERFORM defidata.replace_facts(start, due.hours, due.again, facts.tokens, facts.series);
+    PERFORM defidata.replace_facts(CASE WHEN start < open_day THEN 'defidata.week_series'::regclass ELSE 'defidata.day_series' END,
+                                   start, due.hours, due.again, facts.tokens, facts.series);
     RETURN defidata.count_hours(start, due.hours, facts.series);
 END
 $$;
@@ -273,7 +303,7 @@ REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.mentions_between(defidata.series, timestamptz, timestamptz),
     defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz), defidata.week_of(timestamptz), defidata.part_of(timestamptz, timestamptz),
     defidata.facts_of(timestamptz[]), defidata.rows_of(timestamptz[]),
-    defidata.replace_facts(timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.turn_day(),
+    defidata.add_facts(regclass, timestamptz, text[], defidata.series[]), defidata.replace_facts(regclass, timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.turn_day(),
     defidata.sum_part(timestamptz, timestamptz, timestamptz),
     defidata.mark_since(timestamptz), defidata.compute_step(timestamptz), defidata.tell_progress(timestamptz, bigint),
     defidata.compute(timestamptz), @extschema@.defidata_compute(timestamptz), @extschema@.defidata_recompute() FROM PUBLIC;

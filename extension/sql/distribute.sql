@@ -13,7 +13,8 @@ BEGIN ATOMIC
     SELECT *
       FROM (VALUES ('defidata.raw_mentions', 'id', 'none'),
                    ('defidata.prices', 'id', 'defidata.raw_mentions'),
-                   ('defidata.mention_series', 'token', 'none')) AS k (relation, key, beside);
+                   ('defidata.week_series', 'token', 'none'),
+                   ('defidata.day_series', 'token', 'defidata.week_series')) AS k (relation, key, beside);
 END;
 COMMENT ON FUNCTION defidata.shard_keys() IS 'the tables that defidata_distribute distributes: by which column, and beside which other one';
 
@@ -91,7 +92,7 @@ BEGIN
       FROM defidata.shard_keys() k;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_distribute() IS 'on the coordinator of a Citus cluster: spreads raw_mentions and prices by id and mention_series by token over the workers, with their rows, and returns by which column and over how many shards. Refresh and all else go on as before. A second call changes nothing, but gives a worker that was added since the rights of readers. 55000 without Citus';
+COMMENT ON FUNCTION @extschema@.defidata_distribute() IS 'on the coordinator of a Citus cluster: spreads raw_mentions and prices by id, week_series and day_series by token over the workers, with their rows, and returns by which column and over how many shards. Refresh and all else go on as before. A second call changes nothing, but gives a worker that was added since the rights of readers. 55000 without Citus';
 
 CREATE FUNCTION @extschema@.defidata_undistribute() RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
@@ -107,9 +108,10 @@ BEGIN
         PERFORM undistribute_table(target);
         undone := undone + 1;
     END LOOP;
-    -- tables and the view over them were made anew: comments and the view's readers are lost
+    -- tables and the views over them were made anew: comments and the views' readers are lost
     IF undone > 0 THEN
-        PERFORM defidata.setup_tables(), defidata.setup_metrics(), defidata.copy_grants('mention_series', 'metrics');
+        PERFORM defidata.setup_tables(), defidata.setup_views(),
+                defidata.copy_grants('week_series', 'mention_series'), defidata.copy_grants('week_series', 'metrics');
     END IF;
     RETURN undone;
 END

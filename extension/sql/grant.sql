@@ -6,7 +6,7 @@ AS $$
 BEGIN
     RETURN QUERY SELECT unnest('{token_stats,daily_mentions,publication,document}'::text[]) UNION ALL SELECT b.name FROM defidata.board b;
     IF level IN ('analyst', 'operator') THEN
-        RETURN QUERY SELECT unnest('{metrics,hours,prices,raw_mentions,mention_series,uncopied,rejects,board_history,publication_history}'::text[]);
+        RETURN QUERY SELECT unnest('{metrics,hours,prices,raw_mentions,mention_series,week_series,day_series,uncopied,rejects,board_history,publication_history}'::text[]);
     END IF;
     IF level = 'operator' THEN
         RETURN QUERY SELECT unnest('{runs,status}'::text[]);

@@ -6,38 +6,45 @@
 -- take a fifteenth of the room, nothing can be out of date, and what is
 -- incremental and what is rebuilt cannot differ.
 
--- The query behind defidata.metrics, for facts f that meet a condition and their
--- hours between two limits: w is the week of an open day's facts, p and pp are the
--- two weeks before.  Plain joins by token and week, so that a
--- condition on the token reaches the index, parallel workers share the weeks
--- (what LATERAL aggregates could not), and each shard of a distributed table
--- answers for its own tokens.
+-- The query behind defidata.metrics, for weeks f of facts that meet a condition and
+-- their hours between two limits: d is the open day of the week, p and pp are the
+-- two weeks before.  Plain joins by token and week, so that a condition on the
+-- token reaches the index, parallel workers share the weeks (what LATERAL
+-- aggregates could not), and each shard of a distributed table answers for its
+-- own tokens.
 CREATE FUNCTION defidata.metrics_query(from_hour text, until_hour text, condition text) RETURNS text
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN format($sql$
         SELECT f.token, m.*
-          FROM (SELECT s.start, array_agg(h.hour) AS hours
-                  FROM (SELECT DISTINCT CASE WHEN d.hour >= o.day THEN o.day ELSE date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') END AS start
-                          FROM defidata.hours d LEFT JOIN defidata.open_day o ON true) s
-                  JOIN defidata.hours h ON h.hour > s.start - interval '336 hours' AND h.hour < s.start + interval '168 hours' AND h.rows > 0
-                 GROUP BY s.start) observed
-          JOIN defidata.mention_series f ON f.start = observed.start
-          LEFT JOIN defidata.mention_series w ON w.token = f.token AND w.start = NULLIF(date_bin('7 days', f.start, '2001-01-01 00:00:00+00'), f.start)
-          LEFT JOIN defidata.mention_series p ON p.token = f.token AND p.start = date_bin('7 days', f.start - interval '168 hours', '2001-01-01 00:00:00+00')
-          LEFT JOIN defidata.mention_series pp ON pp.token = f.token AND pp.start = date_bin('7 days', f.start - interval '336 hours', '2001-01-01 00:00:00+00')
-         CROSS JOIN LATERAL defidata.metrics_between(ARRAY[pp.series, p.series, w.series, f.series], observed.hours, %s, %s,
+          FROM (SELECT w.start, array_agg(h.hour) AS hours
+                  FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS start FROM defidata.hours d) w
+                  JOIN defidata.hours h ON h.hour > w.start - interval '336 hours' AND h.hour < w.start + interval '168 hours' AND h.rows > 0
+                 GROUP BY w.start) observed
+          JOIN defidata.week_series f ON f.start = observed.start
+          LEFT JOIN defidata.day_series d ON d.token = f.token AND date_bin('7 days', d.start, '2001-01-01 00:00:00+00') = f.start
+          LEFT JOIN defidata.week_series p ON p.token = f.token AND p.start = f.start - interval '168 hours'
+          LEFT JOIN defidata.week_series pp ON pp.token = f.token AND pp.start = f.start - interval '336 hours'
+         CROSS JOIN LATERAL defidata.metrics_between(ARRAY[pp.series, p.series, f.series, d.series], observed.hours, %s, %s,
                                 (SELECT c.value::float8 FROM defidata.setting c WHERE c.name = 'min_coverage')) m
          WHERE %s
         $sql$, from_hour, until_hour, condition);
-COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of facts that begin at f.start, and which facts';
+COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of a week that begins at f.start, and which weeks';
 
--- The view stands where the hours are: Citus is not to take it to the workers.
-CREATE FUNCTION defidata.setup_metrics() RETURNS void
+-- The views stand where the hours are: Citus is not to take them to the workers.
+CREATE FUNCTION defidata.setup_views() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET citus.enable_ddl_propagation = off
 AS $$
 DECLARE
     pair text[];
 BEGIN
+    IF to_regclass('defidata.mention_series') IS NULL THEN
+        CREATE VIEW defidata.mention_series AS
+        SELECT w.token, w.start, w.series FROM defidata.week_series w UNION ALL SELECT d.token, d.start, d.series FROM defidata.day_series d;
+    END IF;
+    COMMENT ON VIEW defidata.mention_series IS 'the facts: mentions and sentiment by token and hour, a week to a row, and the open day in a row of its own';
+    COMMENT ON COLUMN defidata.mention_series.token IS 'the clean symbol';
+    COMMENT ON COLUMN defidata.mention_series.start IS 'start of the week, a Monday in UTC, or of the open day';
+    COMMENT ON COLUMN defidata.mention_series.series IS 'the hours from there on';
     IF to_regclass('defidata.metrics') IS NULL THEN
         EXECUTE 'CREATE VIEW defidata.metrics AS ' || defidata.metrics_query('f.start', 'f.start + interval ''168 hours''', 'true');
     END IF;
@@ -50,7 +57,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata.setup_metrics() IS 'makes the view metrics';
+COMMENT ON FUNCTION defidata.setup_views() IS 'makes the views mention_series and metrics';
 
 DO $$
 DECLARE
@@ -97,5 +104,5 @@ END
 $$;
 COMMENT ON FUNCTION defidata.observed_hours(timestamptz, timestamptz) IS 'the observed hours that the windows of a range of hours can touch, in ascending order';
 
-REVOKE ALL ON FUNCTION defidata.metrics_query(text, text, text), defidata.setup_metrics(), defidata.observed_hours(timestamptz, timestamptz),
+REVOKE ALL ON FUNCTION defidata.metrics_query(text, text, text), defidata.setup_views(), defidata.observed_hours(timestamptz, timestamptz),
     @extschema@.defidata_metrics(timestamptz, timestamptz, text) FROM PUBLIC;

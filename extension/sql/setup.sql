@@ -128,11 +128,16 @@ BEGIN
         ['checksum numeric NOT NULL', 'their checksum there']],
         ARRAY['PRIMARY KEY (source, hour)']);
 
-    PERFORM defidata.setup_table('mention_series', 'facts: mentions and sentiment by token and hour, a week to a row, and the open day in a row of its own', ARRAY[
+    PERFORM defidata.setup_table('week_series', 'facts: mentions and sentiment by token and hour, a week to a row, without the open day', ARRAY[
         ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
-        ['start timestamptz NOT NULL', 'start of the week, a Monday in UTC, or of the open day'],
-        ['series defidata.series NOT NULL', 'the hours from there on']],
-        ARRAY['PRIMARY KEY (token, start)', 'INDEX (start)', 'SET (fillfactor = 50)']);
+        ['start timestamptz NOT NULL', 'start of the week, a Monday in UTC'],
+        ['series defidata.series NOT NULL', 'its hours; empty where the token has none but in the open day']],
+        ARRAY['PRIMARY KEY (token, start)', 'INDEX (start)']);
+    PERFORM defidata.setup_table('day_series', 'facts of the open day', ARRAY[
+        ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
+        ['start timestamptz NOT NULL', 'start of the day, in UTC'],
+        ['series defidata.series NOT NULL', 'its hours']],
+        ARRAY['PRIMARY KEY (token)', 'SET (fillfactor = 50)']);
     PERFORM defidata.setup_table('open_day', 'one row: the latest day that facts have been summed for', ARRAY[
         ['day timestamptz NOT NULL', 'its start, in UTC']],
         ARRAY['PRIMARY KEY (day)']);
@@ -254,7 +259,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(defidata.lock_key('setup'));
     PERFORM defidata.setup_tables();
-    PERFORM defidata.setup_metrics();
+    PERFORM defidata.setup_views();
     PERFORM defidata.setup_rules();
     PERFORM defidata.setup_boards();
     INSERT INTO defidata.publication (generation) SELECT 0 WHERE (SELECT count(*) FROM defidata.publication) = 0;

@@ -79,7 +79,7 @@ def measure_build(site, rounds):
         with measure.PeakMemory(fresh.connection.info.backend_pid) as memory:
             times['stored'].append(measure.clock(lambda: fresh.run('SELECT defidata_compute()')))
         fresh.connection.close()
-        site.local.run('VACUUM ANALYZE defidata.mention_series')
+        site.local.run('VACUUM ANALYZE defidata.week_series, defidata.day_series')
         for name in ('logged', 'unlogged'):
             make = f"CREATE {'UNLOGGED ' if name == 'unlogged' else ''}TABLE written_out AS SELECT * FROM defidata.metrics"
             times[name].append(measure.clock(lambda statement=make: site.local.run(statement)))

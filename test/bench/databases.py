@@ -100,7 +100,7 @@ class Site:
 
     def forget_facts(self):
         """Go back to imported rows of which nothing has been computed."""
-        self.local.run('TRUNCATE defidata.mention_series')
+        self.local.run('TRUNCATE defidata.week_series, defidata.day_series')
         self.local.run('UPDATE defidata.hours SET rows = NULL, mentions = NULL, tokens = NULL, summed = false')
         self.local.run('VACUUM defidata.hours')
 

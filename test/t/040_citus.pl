@@ -85,11 +85,11 @@ subtest 'distribute' => sub {
 	add_worker($_) foreach @workers[0, 1];
 	# Citus makes it on the workers too
 	$citus->sql($database, q(CREATE ROLE reader LOGIN; SELECT defidata_grant('reader', 'analyst')));
-	my $distribution = "defidata.raw_mentions|id|$shards\ndefidata.prices|id|$shards\ndefidata.mention_series|token|$shards";
-	is($citus->sql($database, 'SELECT * FROM defidata_distribute()'), $distribution, 'three tables');
+	my $distribution = "defidata.raw_mentions|id|$shards\ndefidata.prices|id|$shards\ndefidata.week_series|token|$shards\ndefidata.day_series|token|$shards";
+	is($citus->sql($database, 'SELECT * FROM defidata_distribute()'), $distribution, 'four tables');
 	same('rows are kept');
 	my $before = placements();
-	is(scalar(split /\n/, $before), 6, 'on both workers');
+	is(scalar(split /\n/, $before), 8, 'on both workers');
 	is($citus->sql($database, 'SELECT * FROM defidata_distribute()'), $distribution, 'a second call says the same');
 	is(placements(), $before, 'and changes nothing');
 	is($citus->sql($database, 'SET ROLE reader; SELECT count(*) > 0 FROM defidata.metrics'), 't', 'an analyst reads the shards');
@@ -108,9 +108,9 @@ subtest 'where the work is done' => sub {
 	my %value = (observed => "'{$hour}'::timestamptz[]", at => "'$hour'::timestamptz", coverage => '0.75::float8');
 	$statement =~ s/\b(observed|at|coverage)\b/$value{$1}/g;
 	$plan = $citus->sql($database, "EXPLAIN (COSTS OFF) $statement");
-	like($plan, qr/Task Count: $shards\n.*->  Task\n.*Aggregate\n\s+Group Key: (?:f\.)?token\n.*mention_series_\d+ f/s, 'token_stats are aggregated on the shards');
+	like($plan, qr/Task Count: $shards\n.*->  Task\n.*Aggregate\n\s+Group Key: (?:\w+\.)?token\n.*week_series_\d+ w/s, 'token_stats are aggregated on the shards');
 	$plan =~ s/Task Count: $shards\n.*//s;
-	unlike($plan, qr/mention_series|remote_scan/, 'and nothing is left to the coordinator');
+	unlike($plan, qr/_series|remote_scan/, 'and nothing is left to the coordinator');
 };
 
 subtest 'import' => sub {
@@ -160,7 +160,7 @@ subtest 'what readers ask' => sub {
 subtest 'another worker' => sub {
 	add_worker($workers[2]);
 	$citus->sql($database, q(SELECT defidata_distribute(); SELECT rebalance_table_shards(shard_transfer_mode => 'block_writes')));
-	is(scalar(split /\n/, placements()), 9, 'shards of every table are on all three');
+	is(scalar(split /\n/, placements()), 12, 'shards of every table are on all three');
 	same('moved as they are');
 	$plain->fill(3, 3);
 	# its id is there, in an hour that is not read again
@@ -203,20 +203,21 @@ subtest 'dump of the coordinator' => sub {
 };
 
 subtest 'undistribute' => sub {
-	is($citus->sql($database, 'SELECT defidata_undistribute()'), 3, 'three tables come back');
+	is($citus->sql($database, 'SELECT defidata_undistribute()'), 4, 'four tables come back');
 	same('with their rows');
 	is($citus->sql($database, 'SELECT defidata_undistribute()'), 0, 'a second call changes nothing');
 	my $comments = q(SELECT c.relname, obj_description(c.oid, 'pg_class'), string_agg(concat_ws(' ', a.attname, a.attnotnull, col_description(c.oid, a.attnum)), ', ' ORDER BY a.attnum),
 		(SELECT string_agg(pg_get_indexdef(i.indexrelid), ', ' ORDER BY i.indexrelid::regclass::text) FROM pg_index i WHERE i.indrelid = c.oid)
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-		WHERE c.oid IN ('defidata.raw_mentions'::regclass, 'defidata.prices'::regclass, 'defidata.mention_series'::regclass, 'defidata.metrics'::regclass)
+		WHERE c.oid IN ('defidata.raw_mentions'::regclass, 'defidata.prices'::regclass, 'defidata.week_series'::regclass, 'defidata.day_series'::regclass,
+			'defidata.mention_series'::regclass, 'defidata.metrics'::regclass)
 		GROUP BY c.oid, c.relname ORDER BY 1);
 	is($citus->sql($database, $comments), $plain->sql($expected, $comments), 'columns, indexes and comments are as they were');
 	is($citus->sql($database, 'SET ROLE reader; SELECT count(*) > 0 FROM defidata.metrics'), 't', 'an analyst may still read');
 	my $recent = $plain->epoch(0);
 	$plain->remote_sql(qq{INSERT INTO tweetvolumeshours (id, "timestamp", symbol, count) VALUES ('last', $recent, 'BTC', 5)});
 	both($refresh, 'refresh goes on');
-	is($citus->sql($database, 'SELECT count(*) FROM defidata_distribute()'), 3, 'and it can be distributed again');
+	is($citus->sql($database, 'SELECT count(*) FROM defidata_distribute()'), 4, 'and it can be distributed again');
 	same('with the same rows');
 };
 
