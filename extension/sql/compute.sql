@@ -86,37 +86,21 @@ END
 $$;
 COMMENT ON FUNCTION defidata.rows_of(timestamptz[]) IS 'the number of raw rows of hours, rejected ones included';
 
-CREATE FUNCTION defidata.add_facts(target regclass, start timestamptz, tokens text[], series defidata.series[]) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
-AS $$
-DECLARE
-    known text[];
-BEGIN
-    -- a variable: as a constant of the plan the array is hashed
-    EXECUTE format('SELECT ARRAY(SELECT s.token FROM %s s WHERE s.start = $1)', target) INTO known USING start;
-    EXECUTE format($sql$
-        INSERT INTO %s (token, start, series)
-        SELECT f.token, $1, COALESCE(f.series, '{}') FROM unnest($2, $3) f (token, series) WHERE f.token <> ALL ($4)
-        $sql$, target) USING start, tokens, series, known;
-END
-$$;
-COMMENT ON FUNCTION defidata.add_facts(regclass, timestamptz, text[], defidata.series[]) IS 'adds to a week in week_series or to the open day in day_series the facts of the tokens that it lacks; where there are fewer series than tokens, the rest have empty ones';
-
 -- The tokens that a part knows already are updated and only the others inserted:
 -- to let ON CONFLICT find out would cost a lock and a probe more for each of
 -- them, and nearly all are known.  Mostly all are, as the count of the UPDATE tells.
 CREATE FUNCTION defidata.replace_facts(target regclass, start timestamptz, hours timestamptz[], again boolean, tokens text[], series defidata.series[]) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     week    constant timestamptz := defidata.week_of(start);
-    others  text[];
+    known   text[];
     updated bigint;
 BEGIN
     IF again THEN
         -- what the hours no longer have comes last, where unnest gives no series
-        EXECUTE format('SELECT ARRAY(SELECT s.token FROM %s s WHERE s.start = $1 AND s.token <> ALL ($2))', target) INTO others USING start, tokens;
-        tokens := tokens || others;
+        EXECUTE format('SELECT ARRAY(SELECT s.token FROM %s s WHERE s.start = $1 AND s.token <> ALL ($2))', target) INTO known USING start, tokens;
+        tokens := tokens || known;
     END IF;
     EXECUTE format($sql$
         UPDATE %s s SET series = defidata.replace_hours(s.series, f.series, $2)
@@ -126,9 +110,16 @@ BEGIN
         $sql$, target) USING start, hours, tokens, series, again;
     GET DIAGNOSTICS updated = ROW_COUNT;
     IF updated < cardinality(tokens) THEN
-        PERFORM defidata.add_facts(target, start, tokens, series);
+        -- a variable: as a constant of the plan the array is hashed
+        EXECUTE format('SELECT ARRAY(SELECT s.token FROM %s s WHERE s.start = $1)', target) INTO known USING start;
+        EXECUTE format($sql$
+            INSERT INTO %s (token, start, series)
+            SELECT f.token, $1, f.series FROM unnest($2, $3) f (token, series) WHERE f.token <> ALL ($4)
+            $sql$, target) USING start, tokens, series, known;
         IF target = 'defidata.day_series'::regclass THEN
-            PERFORM defidata.add_facts('defidata.week_series', week, tokens, '{}');
+            known := ARRAY(SELECT s.token FROM defidata.week_series s WHERE s.start = week);
+            INSERT INTO defidata.week_series (token, start, series)
+            SELECT t, week, '{}' FROM unnest(tokens) t WHERE t <> ALL (known);
         END IF;
     END IF;
     IF again THEN
@@ -303,7 +294,7 @@ REVOKE ALL ON FUNCTION defidata.rolling(timestamptz, bigint, double precision),
     defidata.mentions_between(defidata.series, timestamptz, timestamptz),
     defidata.mentions_by_hour(defidata.series[], timestamptz, timestamptz), defidata.week_of(timestamptz), defidata.part_of(timestamptz, timestamptz),
     defidata.facts_of(timestamptz[]), defidata.rows_of(timestamptz[]),
-    defidata.add_facts(regclass, timestamptz, text[], defidata.series[]), defidata.replace_facts(regclass, timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.turn_day(),
+    defidata.replace_facts(regclass, timestamptz, timestamptz[], boolean, text[], defidata.series[]), defidata.count_hours(timestamptz, timestamptz[], defidata.series[]), defidata.turn_day(),
     defidata.sum_part(timestamptz, timestamptz, timestamptz),
     defidata.mark_since(timestamptz), defidata.compute_step(timestamptz), defidata.tell_progress(timestamptz, bigint),
     defidata.compute(timestamptz), @extschema@.defidata_compute(timestamptz), @extschema@.defidata_recompute() FROM PUBLIC;
