@@ -125,9 +125,11 @@ BEGIN
     IF again THEN
         -- a token whose last row of the part has gone leaves nothing behind
         DELETE FROM defidata.day_series d WHERE d.start = replace_facts.start AND defidata.series_send(d.series) = defidata.series_send('{}');
-        DELETE FROM defidata.week_series s
-         WHERE s.start = week AND defidata.series_send(s.series) = defidata.series_send('{}')
-           AND NOT EXISTS (SELECT 1 FROM defidata.day_series d WHERE d.token = s.token AND defidata.week_of(d.start) = s.start);
+        IF FOUND OR target = 'defidata.week_series'::regclass THEN
+            DELETE FROM defidata.week_series s
+             WHERE s.start = week AND defidata.series_send(s.series) = defidata.series_send('{}')
+               AND NOT EXISTS (SELECT 1 FROM defidata.day_series d WHERE d.token = s.token AND defidata.week_of(d.start) = s.start);
+        END IF;
     END IF;
 END
 $$;

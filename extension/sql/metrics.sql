@@ -3,7 +3,7 @@
 -- The metrics of a token and hour follow from its facts of the 336 hours behind
 -- it.  In C that takes half a microsecond a row: some four times what reading a
 -- stored one from memory does, but nothing has to be written for it, the facts
--- take a fifteenth of the room, nothing can be out of date, and what is
+-- take a twenty-fifth of the room, nothing can be out of date, and what is
 -- incremental and what is rebuilt cannot differ.
 
 -- The query behind defidata.metrics, for weeks f of facts that meet a condition and
