@@ -96,12 +96,12 @@ BEGIN
     PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
     stage := defidata.start_stage(NULL, 'expire', 'expire');
     raw_end := defidata.expiry('raw_retention');
-    -- whole weeks, as they are stored, and none that metrics inside the retention reach back to
+    -- whole weeks, as they are stored, and none that metrics inside the retention reach back to; so never the open day
     facts_end := defidata.week_of(defidata.expiry('metrics_retention') - interval '336 hours');
     history_end := now() - NULLIF(defidata.setting_value('history_retention')::interval, '0');
     FOR due IN SELECT * FROM (VALUES
             ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
-            ('hours', 'hour < $1', facts_end), ('week_series', 'start < $1', facts_end), ('day_series', 'start < $1', facts_end),
+            ('hours', 'hour < $1', facts_end), ('week_series', 'start < $1', facts_end),
             ('board_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('publication_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('runs', 'started_at < $1 AND status <> ''running''', history_end)) v (name, condition, until) WHERE until IS NOT NULL LOOP
