@@ -2,13 +2,13 @@
 EXTENSION = defidata
 MODULE_big = defidata
 OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_codec.o series.o rolling.o \
-	windows.o call_cache.o unroll.o metrics.o mentions.o)
+	windows.o call_cache.o row.o unroll.o metrics.o mentions.o)
 
 # the install script, in the order in which its parts build on each other
-PARTS = schema builtin_token series clean setting setup source import compute metrics price board publish \
+PARTS = schema builtin_token metric_list series clean setting setup source import compute metrics price board publish \
 	document run backfill reconcile maintain distribute legacy grant schedule status report
 DATA_built = extension/defidata--1.0.sql
-EXTRA_CLEAN = extension/sql/builtin_token.sql
+EXTRA_CLEAN = extension/sql/builtin_token.sql extension/sql/metric_list.sql
 
 REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.sql)))))
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
@@ -31,6 +31,12 @@ extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PAR
 
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
+
+extension/sql/metric_list.sql: extension/metric_list.h extension/metric_list.awk
+	awk -f extension/metric_list.awk $< > $@
+
+# a longer list is a longer struct
+extension/windows.o extension/metrics.o: extension/metric_list.h
 
 .PHONY: demo demo-stop test test-citus test-matrix fuzz bench check-code dist
 demo:

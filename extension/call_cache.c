@@ -1,12 +1,10 @@
 /*
  * call_cache.c
  *
- * The set of observed hours and the scratch room of a call site, and the rows
- * of a result; see call_cache.h.
+ * The set of observed hours and the scratch room of a call site; see
+ * call_cache.h.
  */
 #include "call_cache.h"
-
-#include <math.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -126,23 +124,4 @@ ObserveSpan(CallCache *cache, const SeriesReader *reader)
 	}
 	observed_count(&cache->observed);
 	return &cache->observed;
-}
-
-/* SetFigures turns figures into column values; a NaN is NULL. */
-void
-SetFigures(const double *figures, int count, Datum *values, bool *nulls)
-{
-	for (int i = 0; i < count; i++)
-	{
-		values[i] = Float8GetDatum(figures[i]);
-		nulls[i] = isnan(figures[i]);
-	}
-}
-
-/* PutRow adds a row to the result of a set-returning function. */
-void
-PutRow(ReturnSetInfo *result, Datum *values, bool *nulls)
-{
-	CHECK_FOR_INTERRUPTS();
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }

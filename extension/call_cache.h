@@ -1,7 +1,7 @@
 /*
  * call_cache.h
  *
- * What functions over series keep from call to call, and how they return rows.
+ * What functions over series keep from call to call.
  *
  * A query calls them once for each token, mostly with the same observed hours.
  * So what is made of those, and scratch room, is kept in the memory of the
@@ -11,9 +11,6 @@
 #define DEFIDATA_CALL_CACHE_H
 
 #include "series.h"
-
-#include "funcapi.h"
-
 #include "windows.h"
 
 #pragma GCC visibility push(hidden)
@@ -32,9 +29,6 @@ extern CallCache *GetCallCache(FunctionCallInfo fcinfo);
 extern void *GetRoom(CallCache *cache, Size size);
 extern const ObservedHours *GetObserved(CallCache *cache, ArrayType *array, bool keep_former);
 extern const ObservedHours *ObserveSpan(CallCache *cache, const SeriesReader *reader);
-
-extern void SetFigures(const double *figures, int count, Datum *values, bool *nulls);
-extern void PutRow(ReturnSetInfo *result, Datum *values, bool *nulls);
 
 #pragma GCC visibility pop
 

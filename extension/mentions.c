@@ -5,6 +5,7 @@
  *	  unroll.c's.
  */
 #include "call_cache.h"
+#include "row.h"
 
 #include "catalog/pg_type.h"
 #include "common/int.h"

@@ -1,12 +1,13 @@
 /*
  * metrics.c
  *
- * The metrics in SQL: at each hour of a series (metrics_between), and of many
+ * The metrics in SQL: at each hour of a series (metrics_over), and of many
  * series at one hour, silent ones too, as an aggregate over their parts
  * (metrics_at).  The arithmetic is that of windows.c; here are arguments, memory
  * and rows.
  */
 #include "call_cache.h"
+#include "row.h"
 
 #include <math.h>
 
@@ -15,9 +16,30 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+PG_FUNCTION_INFO_V1(defidata_metrics_over);
 PG_FUNCTION_INFO_V1(defidata_metrics_between);
 PG_FUNCTION_INFO_V1(defidata_metrics_at_add);
 PG_FUNCTION_INFO_V1(defidata_metrics_at_finish);
+PG_FUNCTION_INFO_V1(defidata_metrics_at_finish_1_1);
+
+/* the columns of version 1.0: of metrics_between, and of metrics_row */
+#define METRICS_BETWEEN_1_0 20
+#define METRICS_ROW_1_0 24
+
+/* what the types of metric_list.h are called here */
+#define METRIC_TYPE_float8 FLOAT8OID
+#define METRIC_TYPE_bigint INT8OID
+
+static const RowColumn metrics_columns[] = {
+	{"hour", TIMESTAMPTZOID},
+#define METRIC(name, type, places, meaning) {#name, METRIC_TYPE_##type},
+#include "metric_list.h"
+};
+
+#define METRICS_COLUMNS ((int) lengthof(metrics_columns))
+
+static const RowShape metrics_between_rows = {metrics_columns, METRICS_COLUMNS, METRICS_BETWEEN_1_0};
+static const RowShape metrics_rows = {metrics_columns, METRICS_COLUMNS, METRICS_ROW_1_0};
 
 /* CheckCoverage refuses a share that is none. */
 static double
@@ -118,30 +140,46 @@ SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
 	pfree(readers);
 }
 
-/* SetMetrics turns metrics into the columns after the hour; mentions are whole. */
-static void
-SetMetrics(const double *figures, int count, Datum *values, bool *nulls)
+/* SetMetric_TYPE turns a metric into a column value; a NaN is NULL. */
+static inline void
+SetMetric_float8(double metric, Datum *value, bool *null)
 {
-	SetFigures(figures, count, &values[1], &nulls[1]);
-	values[1 + METRIC_MENTIONS] = Int64GetDatum((int64) figures[METRIC_MENTIONS]);
+	*value = Float8GetDatum(metric);
+	*null = isnan(metric);
 }
 
-/* metrics_between gives the metrics at each of the series' hours in a range. */
-Datum
-defidata_metrics_between(PG_FUNCTION_ARGS)
+static inline void
+SetMetric_bigint(int64 metric, Datum *value, bool *null)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	*value = Int64GetDatum(metric);
+	*null = false;
+}
+
+/* SetMetrics turns the metrics of an hour into column values. */
+static void
+SetMetrics(int32 hour, const Metrics *metrics, Datum *values, bool *nulls)
+{
+	*values++ = TimestampTzGetDatum(HourGetTimestampTz(hour));
+	*nulls++ = false;
+#define METRIC(name, type, places, meaning) SetMetric_##type(metrics->name, values++, nulls++);
+#include "metric_list.h"
+}
+
+/* PutMetrics adds the metrics at each of the series' hours in a range. */
+static Datum
+PutMetrics(FunctionCallInfo fcinfo, const RowShape *shape)
+{
+	ReturnSetInfo *result = StartRows(fcinfo, shape);
 	CallCache  *cache = GetCallCache(fcinfo);
 	const ObservedHours *observed = GetObserved(cache, PG_GETARG_ARRAYTYPE_P(1), false);
 	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2));
 	int32		until_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(3));
 	double		min_coverage = CheckCoverage(PG_GETARG_FLOAT8(4));
-	double		figures[METRICS_AND_LEVELS];
-	Datum		values[1 + METRICS];
-	bool		nulls[1 + METRICS] = {false};
+	Metrics		metrics;
+	Datum		values[METRICS_COLUMNS];
+	bool		nulls[METRICS_COLUMNS];
 	MetricsWalk walk;
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SumSeries(&walk, cache, PG_GETARG_ARRAYTYPE_P(0), observed, min_coverage,
 			  from_hour, until_hour);
 	for (int i = 1; i <= walk.count; i++)
@@ -150,12 +188,25 @@ defidata_metrics_between(PG_FUNCTION_ARGS)
 
 		if (hour < from_hour)
 			continue;
-		metrics_move(&walk, hour, figures);
-		values[0] = TimestampTzGetDatum(HourGetTimestampTz(hour));
-		SetMetrics(figures, METRICS, values, nulls);
+		metrics_move(&walk, hour, &metrics);
+		SetMetrics(hour, &metrics, values, nulls);
 		PutRow(result, values, nulls);
 	}
 	PG_RETURN_NULL();
+}
+
+/* metrics_over gives the metrics at each of the series' hours in a range. */
+Datum
+defidata_metrics_over(PG_FUNCTION_ARGS)
+{
+	return PutMetrics(fcinfo, &metrics_rows);
+}
+
+/* metrics_between is what version 1.0 has in the stead of metrics_over. */
+Datum
+defidata_metrics_between(PG_FUNCTION_ARGS)
+{
+	return PutMetrics(fcinfo, &metrics_between_rows);
 }
 
 /*
@@ -218,22 +269,17 @@ defidata_metrics_at_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* GetRowDesc gives the row type of metrics_at, looked up once. */
+/* GetMetricsRow gives the row type of metrics_at, looked up once. */
 static TupleDesc
-GetRowDesc(FunctionCallInfo fcinfo)
+GetMetricsRow(FunctionCallInfo fcinfo)
 {
 	FmgrInfo   *site = fcinfo->flinfo;
 	MemoryContext caller;
-	TupleDesc	row;
 
 	if (site->fn_extra == NULL)
 	{
-		if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("function returning record called in context that cannot accept type record")));
 		caller = MemoryContextSwitchTo(site->fn_mcxt);
-		site->fn_extra = BlessTupleDesc(CreateTupleDescCopy(row));
+		site->fn_extra = CreateTupleDescCopy(GetRowType(fcinfo, &metrics_rows));
 		MemoryContextSwitchTo(caller);
 	}
 	return site->fn_extra;
@@ -246,18 +292,25 @@ defidata_metrics_at_finish(PG_FUNCTION_ARGS)
 	const MetricsAtState *state;
 	RunningSums room[DAY_SUMS_ROOM];
 	MetricsWalk walk;
-	double		figures[METRICS_AND_LEVELS];
-	Datum		values[1 + METRICS_AND_LEVELS + 2];
-	bool		nulls[1 + METRICS_AND_LEVELS + 2] = {false};
+	Metrics		metrics;
+	Datum		values[METRICS_COLUMNS];
+	bool		nulls[METRICS_COLUMNS];
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	state = (MetricsAtState *) PG_GETARG_POINTER(0);
 	metrics_start_days(&walk, &state->observed, state->min_coverage, &state->sums, room);
-	metrics_move(&walk, state->sums.hour, figures);
-	values[0] = TimestampTzGetDatum(HourGetTimestampTz(state->sums.hour));
-	SetMetrics(figures, METRICS_AND_LEVELS, values, nulls);
-	values[1 + METRICS_AND_LEVELS] = Int64GetDatum(metrics_mentions(&walk, 1));
-	values[2 + METRICS_AND_LEVELS] = Int64GetDatum(metrics_mentions(&walk, WINDOW_DAYS));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowDesc(fcinfo), values, nulls)));
+	metrics_move(&walk, state->sums.hour, &metrics);
+	SetMetrics(state->sums.hour, &metrics, values, nulls);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetMetricsRow(fcinfo), values, nulls)));
+}
+
+/*
+ * The same under the name that SQL uses from version 1.1 on: a session that still
+ * has the library of 1.0, which checks no row type, does not find it.
+ */
+Datum
+defidata_metrics_at_finish_1_1(PG_FUNCTION_ARGS)
+{
+	return defidata_metrics_at_finish(fcinfo);
 }

@@ -6,6 +6,7 @@
  * memory and rows.  The metrics are the business of metrics.c.
  */
 #include "call_cache.h"
+#include "row.h"
 
 #include <math.h>
 

@@ -410,68 +410,64 @@ collect_day_ends(MetricsWalk *walk, int32_t hour, DayEnds *ends)
 
 /* Gives the hour's own mentions and sentiment; a silent hour has none. */
 static void
-fill_hour(DayEnds *ends, int32_t hour, double *figures)
+fill_hour(DayEnds *ends, int32_t hour, Metrics *metrics)
 {
 	const RunningSums *sums = ends->sums[0];
 
 	ends->mentions = 0;
-	figures[METRIC_SENTIMENT] = NAN;
+	metrics->sentiment = NAN;
 	if (sums->hour == hour)
 	{
 		ends->mentions = (int64_t) (sums->mentions - sums[-1].mentions);
-		figures[METRIC_SENTIMENT] =
-			mean_sentiment((sum128) (sums->sentiment - sums[-1].sentiment),
-						   sums->weight - sums[-1].weight);
+		metrics->sentiment = mean_sentiment((sum128) (sums->sentiment - sums[-1].sentiment),
+											sums->weight - sums[-1].weight);
 	}
-	figures[METRIC_MENTIONS] = (double) ends->mentions;
+	metrics->mentions = ends->mentions;
 }
 
-/* Gives the plain sum of the mentions of the days up to the current hour. */
-int64_t
-metrics_mentions(const MetricsWalk *walk, int days)
+/* Gives the plain sum of the mentions of the latest days. */
+static inline int64_t
+total_of(const DayEnds *ends, int days)
 {
-	return (int64_t) (walk->sums[walk->at[0]].mentions - walk->sums[walk->at[days]].mentions);
+	return (int64_t) (ends->sums[0]->mentions - ends->sums[days]->mentions);
 }
 
-/* Gives all figures of an hour not earlier than that of the call before. */
+/* Gives all metrics of an hour not earlier than that of the call before. */
 void
-metrics_move(MetricsWalk *walk, int32_t hour, double figures[METRICS_AND_LEVELS])
+metrics_move(MetricsWalk *walk, int32_t hour, Metrics *metrics)
 {
+	Metrics    *m = metrics;
 	DayEnds		ends;
-	double		deviation_14d;
-	double		baseline;
+	double		deviation;
 
 	collect_day_ends(walk, hour, &ends);
-	fill_hour(&ends, hour, figures);
+	fill_hour(&ends, hour, m);
 
-	figures[METRIC_SMA_24H] = mean_of(&ends, 0, 1);
-	figures[METRIC_SMA_7D] = mean_of(&ends, 0, 7);
-	figures[METRIC_SMA_14D] = mean_of(&ends, 0, 14);
-	figures[METRIC_SMA_24H_PREV] = mean_of(&ends, 1, 2);
-	figures[METRIC_SMA_7D_PREV] = mean_of(&ends, 7, 14);
-	figures[METRIC_CHANGE_24H] =
-		ratio(figures[METRIC_SMA_24H], figures[METRIC_SMA_24H_PREV]) - 1;
-	figures[METRIC_CHANGE_7D] =
-		ratio(figures[METRIC_SMA_7D], figures[METRIC_SMA_7D_PREV]) - 1;
+	m->sma_24h = mean_of(&ends, 0, 1);
+	m->sma_7d = mean_of(&ends, 0, 7);
+	m->sma_14d = mean_of(&ends, 0, 14);
+	m->sma_24h_prev = mean_of(&ends, 1, 2);
+	m->sma_7d_prev = mean_of(&ends, 7, 14);
+	m->change_24h = ratio(m->sma_24h, m->sma_24h_prev) - 1;
+	m->change_7d = ratio(m->sma_7d, m->sma_7d_prev) - 1;
 
-	baseline = DAY * mean_of(&ends, 1, 14);
-	figures[METRIC_MENTIONS_24H] = DAY * figures[METRIC_SMA_24H];
-	figures[METRIC_BASELINE_24H] = baseline;
-	figures[METRIC_TREND_24H] = (figures[METRIC_MENTIONS_24H] + DAY) / (baseline + DAY) - 1;
-	figures[METRIC_SURGE_14D] = surge_of(&ends);
+	m->mentions_24h = DAY * m->sma_24h;
+	m->baseline_24h = DAY * mean_of(&ends, 1, 14);
+	m->trend_24h = (m->mentions_24h + DAY) / (m->baseline_24h + DAY) - 1;
+	m->surge_14d = surge_of(&ends);
 
-	deviation_14d = deviation_of(&ends, 14);
-	figures[METRIC_DEVIATION_14D] =
-		ratio(figures[METRIC_MENTIONS], figures[METRIC_SMA_14D]) - 1;
-	figures[METRIC_RSD_24H] = ratio(deviation_of(&ends, 1), figures[METRIC_SMA_24H]);
-	figures[METRIC_RSD_7D] = ratio(deviation_of(&ends, 7), figures[METRIC_SMA_7D]);
-	figures[METRIC_RSD_14D] = ratio(deviation_14d, figures[METRIC_SMA_14D]);
-	figures[METRIC_ZSCORE_14D] = ratio(distance_of(&ends), deviation_14d);
+	deviation = deviation_of(&ends, 14);
+	m->deviation_14d = ratio((double) m->mentions, m->sma_14d) - 1;
+	m->rsd_24h = ratio(deviation_of(&ends, 1), m->sma_24h);
+	m->rsd_7d = ratio(deviation_of(&ends, 7), m->sma_7d);
+	m->rsd_14d = ratio(deviation, m->sma_14d);
+	m->zscore_14d = ratio(distance_of(&ends), deviation);
 
-	figures[METRIC_SENTIMENT_24H] = sentiment_of(&ends, 1);
-	figures[METRIC_SENTIMENT_7D] = sentiment_of(&ends, 7);
-	figures[METRIC_COVERAGE_14D] =
-		hours_of(&ends, 0, WINDOW_DAYS) / (double) (DAY * WINDOW_DAYS);
+	m->sentiment_24h = sentiment_of(&ends, 1);
+	m->sentiment_7d = sentiment_of(&ends, 7);
+	m->coverage_14d = hours_of(&ends, 0, WINDOW_DAYS) / (double) (DAY * WINDOW_DAYS);
+	m->total_24h = total_of(&ends, 1);
+	m->total_14d = total_of(&ends, WINDOW_DAYS);
 }
 
 /* Starts a walk over entries that were observed. */

@@ -51,33 +51,15 @@ extern void observed_count(ObservedHours *observed);
 extern bool observed_has(const ObservedHours *observed, int32_t hour);
 extern int32_t observed_until(const ObservedHours *observed, int32_t hour);
 
-/* The figures of the metrics table, in its order of columns. */
-typedef enum Metric
+/* The metrics of one hour. */
+typedef double metric_float8;
+typedef int64_t metric_bigint;
+
+typedef struct Metrics
 {
-	METRIC_MENTIONS,
-	METRIC_SENTIMENT,
-	METRIC_SMA_24H,
-	METRIC_SMA_7D,
-	METRIC_SMA_14D,
-	METRIC_SMA_24H_PREV,
-	METRIC_SMA_7D_PREV,
-	METRIC_CHANGE_24H,
-	METRIC_CHANGE_7D,
-	METRIC_TREND_24H,
-	METRIC_SURGE_14D,
-	METRIC_DEVIATION_14D,
-	METRIC_RSD_24H,
-	METRIC_RSD_7D,
-	METRIC_RSD_14D,
-	METRIC_ZSCORE_14D,
-	METRIC_SENTIMENT_24H,
-	METRIC_SENTIMENT_7D,
-	METRIC_COVERAGE_14D,
-	METRICS,					/* the number of those above */
-	METRIC_MENTIONS_24H = METRICS,	/* S: expected mentions of a day, now */
-	METRIC_BASELINE_24H,		/* E: the same over the fortnight before */
-	METRICS_AND_LEVELS
-} Metric;
+#define METRIC(name, type, places, meaning) metric_##type name;
+#include "metric_list.h"
+} Metrics;
 
 /* The sums over a series from its beginning up to and including one hour. */
 typedef struct RunningSums
@@ -142,8 +124,7 @@ extern void metrics_start(MetricsWalk *walk, const ObservedHours *observed,
 						  double min_coverage, RunningSums *room);
 extern void metrics_add(MetricsWalk *walk, const SeriesEntry *entries, int count);
 extern void metrics_ready(MetricsWalk *walk);
-extern int64_t metrics_mentions(const MetricsWalk *walk, int days);
-extern void metrics_move(MetricsWalk *walk, int32_t hour, double figures[METRICS_AND_LEVELS]);
+extern void metrics_move(MetricsWalk *walk, int32_t hour, Metrics *metrics);
 
 /* The figures of defidata_unroll after its hour and mentions. */
 typedef enum UnrollFigure

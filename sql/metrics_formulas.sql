@@ -1,6 +1,6 @@
 -- The metrics against their definition: each column of metrics_at is compared
 -- with the same figure worked out in numeric arithmetic from the plain rows,
--- and metrics_between with metrics_at, bit for bit.
+-- and metrics_over with metrics_at, bit for bit.
 CREATE SCHEMA metrics_formulas;
 SET search_path = metrics_formulas, public;
 SET timezone = 'America/New_York';
@@ -130,11 +130,10 @@ FULL JOIN (SELECT token, hour, key, value::float8 FROM actual x, jsonb_each_text
 LATERAL (SELECT CASE WHEN e.key = 'surge_14d' AND token = 'HUGE' THEN 1e8 END AS rounding) r
 GROUP BY e.key ORDER BY e.key;
 
--- metrics_between gives the same bits, at the series' observed hours in the range
+-- metrics_over gives the same bits, at the series' observed hours in the range
 CREATE TABLE between_all AS
 SELECT token, m.*
-FROM series, LATERAL defidata.metrics_between(ARRAY[series], observed_hours(), '-infinity', 'infinity', 0.75) m;
-ALTER TABLE actual DROP mentions_24h, DROP baseline_24h, DROP total_24h, DROP total_14d;
+FROM series, LATERAL defidata.metrics_over(ARRAY[series], observed_hours(), '-infinity', 'infinity', 0.75) m;
 SELECT count(*) FROM between_all;
 SELECT token, hour FROM between_all
 EXCEPT ALL SELECT token, hour FROM mentions JOIN observed USING (hour);
@@ -151,7 +150,7 @@ FROM series, generate_series(timestamptz '2025-10-10 00:00Z', '2025-11-20', '100
 	LATERAL (SELECT defidata_rolling(hour, mentions, sentiment) AS part FROM mentions
 		WHERE token = series.token AND hour > f - interval '336 hours' AND hour < f + interval '100 hours') p,
 	LATERAL (SELECT ARRAY[part] AS parts WHERE part IS NOT NULL) a,
-	LATERAL defidata.metrics_between(parts, hours, f, f + interval '100 hours', 0.75) m;
+	LATERAL defidata.metrics_over(parts, hours, f, f + interval '100 hours', 0.75) m;
 SELECT token, hour FROM (TABLE between_all EXCEPT ALL TABLE between_cut) q;
 SELECT token, hour FROM (TABLE between_cut EXCEPT ALL TABLE between_all) q;
 
@@ -161,9 +160,26 @@ SELECT token, m.*
 FROM (SELECT token, array_agg(part ORDER BY hashint8(n)) AS parts
 	FROM (SELECT token, width_bucket(extract(epoch FROM hour), 1e9, 2e9, 5000) AS n, defidata_rolling(hour, mentions, sentiment) AS part
 		FROM mentions GROUP BY 1, 2) p GROUP BY token) s,
-	LATERAL defidata.metrics_between(parts, observed_hours(), '-infinity', 'infinity', 0.75) m;
+	LATERAL defidata.metrics_over(parts, observed_hours(), '-infinity', 'infinity', 0.75) m;
 SELECT token, hour FROM (TABLE between_all EXCEPT ALL TABLE between_parts) q;
 SELECT token, hour FROM (TABLE between_parts EXCEPT ALL TABLE between_all) q;
+
+-- as version 1.0 declares it: fewer columns of the same figures
+CREATE FUNCTION metrics_between(parts defidata.series[], observed timestamptz[],
+	from_hour timestamptz, until_hour timestamptz, min_coverage float8)
+RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, sma_24h float8, sma_7d float8,
+	sma_14d float8, sma_24h_prev float8, sma_7d_prev float8, change_24h float8, change_7d float8,
+	trend_24h float8, surge_14d float8, deviation_14d float8, rsd_24h float8, rsd_7d float8,
+	rsd_14d float8, zscore_14d float8, sentiment_24h float8, sentiment_7d float8, coverage_14d float8)
+LANGUAGE c IMMUTABLE STRICT AS '$libdir/defidata', 'defidata_metrics_between';
+CREATE TABLE between_old AS
+SELECT token, m.*
+FROM series, LATERAL metrics_between(ARRAY[series], observed_hours(), '-infinity', 'infinity', 0.75) m;
+SELECT count(*) FROM between_old;
+SELECT token, hour FROM (TABLE between_old
+	EXCEPT ALL SELECT token, hour, mentions, sentiment, sma_24h, sma_7d, sma_14d, sma_24h_prev, sma_7d_prev,
+		change_24h, change_7d, trend_24h, surge_14d, deviation_14d, rsd_24h, rsd_7d, rsd_14d, zscore_14d,
+		sentiment_24h, sentiment_7d, coverage_14d FROM between_all) q;
 
 -- the threshold to the hour: the first `missing` hours of a window's latest
 -- days unobserved
@@ -220,23 +236,23 @@ FROM (VALUES ('2026-01-01 01:00Z'::timestamptz, '2026-01-01 02:00Z'::timestamptz
 	('2026-01-01 00:59:59Z', '2026-01-01 01:00:01Z'),
 	('-infinity', '2026-01-01 01:00Z'), ('2026-01-01 02:00Z', 'infinity'),
 	('2026-01-01 02:00Z', '2026-01-01 01:00Z')) v(f, u)
-LEFT JOIN LATERAL defidata.metrics_between(ARRAY['{2026-01-01T00Z:1 2026-01-01T01Z:1 2026-01-01T02Z:1 2026-01-01T03Z:1}'::defidata.series],
+LEFT JOIN LATERAL defidata.metrics_over(ARRAY['{2026-01-01T00Z:1 2026-01-01T01Z:1 2026-01-01T02Z:1 2026-01-01T03Z:1}'::defidata.series],
 	'{2026-01-01 00:00Z,2026-01-01 01:00Z,2026-01-01 02:00Z}', f, u, 0) m ON true
 GROUP BY f, u ORDER BY f, u;
 
 -- NULL in, nothing out
-SELECT * FROM defidata.metrics_between(NULL, '{}', '-infinity', 'infinity', 0.75);
+SELECT * FROM defidata.metrics_over(NULL, '{}', '-infinity', 'infinity', 0.75);
 SELECT defidata.metrics_at(NULL, '{}', '2026-01-01', 0.75) IS NULL FROM generate_series(1, 0);
 
 -- refused
 SET timezone = 'UTC';
-SELECT defidata.metrics_between(ARRAY['{2026-01-01T00Z:1}', '{2026-01-01T00Z:1}']::defidata.series[], '{}', '2026-01-01', '2026-01-02', 0.75);
+SELECT defidata.metrics_over(ARRAY['{2026-01-01T00Z:1}', '{2026-01-01T00Z:1}']::defidata.series[], '{}', '2026-01-01', '2026-01-02', 0.75);
 SELECT metrics_at(ARRAY['{}'::defidata.series], NULL, '2026-01-01', 0.75);
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', NULL, 0.75);
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', NULL);
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', 'NaN');
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '2026-01-01', -0.1);
-SELECT defidata.metrics_between(ARRAY['{}'::defidata.series], '{}', '2026-01-01', '2026-01-02', 1.01);
+SELECT defidata.metrics_over(ARRAY['{}'::defidata.series], '{}', '2026-01-01', '2026-01-02', 1.01);
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', 'infinity', 0.75);
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{}', '0001-12-31 BC', 0.75);
 SELECT metrics_at(ARRAY['{}'::defidata.series], '{NULL}', '2026-01-01', 0.75);
@@ -245,7 +261,7 @@ SELECT metrics_at(ARRAY['{}'::defidata.series], '{2026-01-01,10000-01-01}', '202
 
 -- the ends of the calendar
 SELECT hour AT TIME ZONE 'UTC' AS hour, mentions, coverage_14d * 336 AS n
-FROM defidata.metrics_between(ARRAY['{0001-01-01T00Z:1 9999-12-31T23Z:2}'::defidata.series],
+FROM defidata.metrics_over(ARRAY['{0001-01-01T00Z:1 9999-12-31T23Z:2}'::defidata.series],
 	'{0001-01-01 00:00Z,9999-12-31 22:00Z,9999-12-31 23:00Z}', '-infinity', 'infinity', 0.75);
 
 RESET search_path;

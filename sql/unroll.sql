@@ -94,7 +94,7 @@ WINDOW w AS (ORDER BY hour ROWS 23 PRECEDING);
 
 -- metrics and unroll agree, bit for bit, where they name the same figure
 SELECT m.hour, m.mentions, m.sma_24h, m.rsd_24h, m.sma_24h_prev, m.change_24h, m.sentiment_24h
-FROM series, LATERAL defidata.metrics_between(ARRAY[series], (SELECT array_agg(hour) FROM observed), '-infinity', 'infinity', 0.75) m
+FROM series, LATERAL defidata.metrics_over(ARRAY[series], (SELECT array_agg(hour) FROM observed), '-infinity', 'infinity', 0.75) m
 EXCEPT ALL
 SELECT hour, mentions, sma, rsd, sma_prev, change, sentiment_avg
 FROM actual WHERE way = 'given' AND width = 24;

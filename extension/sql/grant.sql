@@ -19,8 +19,8 @@ CREATE FUNCTION defidata.callable_functions(level text) RETURNS SETOF regprocedu
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- whoever is let at the view metrics, or at a legacy one over it, calls metrics_between
-    names text[] := '{defidata_board_as_of,defidata_document,defidata_report,metrics_between}';
+    -- whoever is let at the view metrics, or at a legacy one over it, calls metrics_over
+    names text[] := '{defidata_board_as_of,defidata_document,defidata_report,metrics_over}';
 BEGIN
     IF level IN ('analyst', 'operator') THEN
         names := names || '{defidata_history,history,defidata_metrics,defidata_checksum,reject_rows,merge,entries,replace_hours,metrics_at,metrics_at_add,metrics_at_finish,mentions_between}'::text[];

@@ -15,7 +15,7 @@
 CREATE FUNCTION defidata.metrics_query(from_hour text, until_hour text, condition text) RETURNS text
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN format($sql$
-        SELECT f.token, m.*
+        SELECT f.token, m.hour, %s
           FROM (SELECT w.start, array_agg(h.hour) AS hours
                   FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS start FROM defidata.hours d) w
                   JOIN defidata.hours h ON h.hour > w.start - interval '336 hours' AND h.hour < w.start + interval '168 hours' AND h.rows > 0
@@ -24,10 +24,12 @@ CREATE FUNCTION defidata.metrics_query(from_hour text, until_hour text, conditio
           LEFT JOIN defidata.day_series d ON d.token = f.token AND date_bin('7 days', d.start, '2001-01-01 00:00:00+00') = f.start
           LEFT JOIN defidata.week_series p ON p.token = f.token AND p.start = f.start - interval '168 hours'
           LEFT JOIN defidata.week_series pp ON pp.token = f.token AND pp.start = f.start - interval '336 hours'
-         CROSS JOIN LATERAL defidata.metrics_between(ARRAY[pp.series, p.series, f.series, d.series], observed.hours, %s, %s,
+         CROSS JOIN LATERAL defidata.metrics_over(ARRAY[pp.series, p.series, f.series, d.series], observed.hours, %s, %s,
                                 (SELECT c.value::float8 FROM defidata.setting c WHERE c.name = 'min_coverage')) m
          WHERE %s
-        $sql$, from_hour, until_hour, condition);
+        $sql$, (SELECT string_agg('m.' || quote_ident(l.name), ', ' ORDER BY l.ordinality)
+                  FROM defidata.metric_list() WITH ORDINALITY l WHERE 'view' = ANY (l.places)),
+               from_hour, until_hour, condition);
 COMMENT ON FUNCTION defidata.metrics_query(text, text, text) IS 'the query that computes metrics; its arguments are SQL: limits of the hours of a week that begins at f.start, and which weeks';
 
 -- The views stand where the hours are: Citus is not to take them to the workers.
@@ -58,21 +60,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_views() IS 'makes the views mention_series and metrics';
-
-DO $$
-DECLARE
-    pair text[];
-BEGIN
-    FOREACH pair SLICE 1 IN ARRAY ARRAY[
-            ['hour', 'start of the hour'], ['mentions', 'tweets that name the token in the hour'],
-            ['sentiment', 'mention-weighted mean of the hour'],
-            ['mentions_24h', 'mentions in 24 hours: 24 * sma_24h'], ['baseline_24h', 'mentions that the 13 days before would give in 24 hours'],
-            ['total_24h', 'plain sum of the mentions of 24 hours'], ['total_14d', 'plain sum of the mentions of 14 days']]
-            || defidata.metric_columns() LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN defidata.metrics_row.%I IS %L', pg_catalog.split_part(pair[1], ' ', 1), pair[2]);
-    END LOOP;
-END
-$$;
 
 CREATE FUNCTION @extschema@.defidata_metrics(from_hour timestamptz, until_hour timestamptz, for_token text DEFAULT NULL)
     RETURNS TABLE (token text, hour timestamptz, mentions bigint, sentiment float8, sma_24h float8, sma_7d float8, sma_14d float8,

@@ -163,36 +163,16 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 336 COST 100;
 COMMENT ON FUNCTION @extschema@.defidata_unroll(defidata.series, interval, timestamptz[]) IS
 'figures of a moving window at each observed hour (NULL: each clock hour from first to last); NULL where under 75 % of a window was observed';
 
-CREATE FUNCTION defidata.metrics_between(parts defidata.series[], observed timestamptz[],
-	from_hour timestamptz, until_hour timestamptz, min_coverage double precision)
-RETURNS TABLE(hour timestamptz, mentions bigint, sentiment double precision,
-	sma_24h double precision, sma_7d double precision, sma_14d double precision,
-	sma_24h_prev double precision, sma_7d_prev double precision,
-	change_24h double precision, change_7d double precision,
-	trend_24h double precision, surge_14d double precision, deviation_14d double precision,
-	rsd_24h double precision, rsd_7d double precision, rsd_14d double precision,
-	zscore_14d double precision,
-	sentiment_24h double precision, sentiment_7d double precision,
-	coverage_14d double precision)
-AS 'MODULE_PATHNAME', 'defidata_metrics_between'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100;
-COMMENT ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) IS
-'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
-REVOKE ALL ON FUNCTION defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, double precision) FROM PUBLIC;
-
-CREATE TYPE defidata.metrics_row AS (hour timestamptz, mentions bigint, sentiment double precision,
-	sma_24h double precision, sma_7d double precision, sma_14d double precision,
-	sma_24h_prev double precision, sma_7d_prev double precision,
-	change_24h double precision, change_7d double precision,
-	trend_24h double precision, surge_14d double precision, deviation_14d double precision,
-	rsd_24h double precision, rsd_7d double precision, rsd_14d double precision,
-	zscore_14d double precision,
-	sentiment_24h double precision, sentiment_7d double precision,
-	coverage_14d double precision,
-	mentions_24h double precision, baseline_24h double precision,
-	total_24h bigint, total_14d bigint);
-COMMENT ON TYPE defidata.metrics_row IS
-'the metrics at one hour, with expected mentions of a day now and over the fortnight before, and the plain sums of mentions over 24 hours and 14 days';
+CREATE FUNCTION defidata.metrics_over(parts defidata.series[], observed timestamptz[],
+    from_hour timestamptz, until_hour timestamptz, min_coverage float8)
+    RETURNS SETOF defidata.metrics_row
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100
+    AS 'MODULE_PATHNAME', 'defidata_metrics_over';
+COMMENT ON FUNCTION defidata.metrics_over(
+    defidata.series[], timestamptz[], timestamptz, timestamptz, float8) IS
+    'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
+REVOKE ALL ON FUNCTION defidata.metrics_over(
+    defidata.series[], timestamptz[], timestamptz, timestamptz, float8) FROM PUBLIC;
 
 CREATE FUNCTION defidata.metrics_at_add(state internal, part defidata.series, observed timestamptz[], at timestamptz,
 	min_coverage double precision) RETURNS internal
@@ -202,7 +182,7 @@ COMMENT ON FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamp
 'transition function of defidata.metrics_at';
 
 CREATE FUNCTION defidata.metrics_at_finish(state internal) RETURNS defidata.metrics_row
-AS 'MODULE_PATHNAME', 'defidata_metrics_at_finish'
+AS 'MODULE_PATHNAME', 'defidata_metrics_at_finish_1_1'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.metrics_at_finish(internal) IS
 'final function of defidata.metrics_at';

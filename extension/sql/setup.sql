@@ -37,25 +37,12 @@ $$;
 COMMENT ON FUNCTION defidata.setup_table(text, text, text[], text[]) IS 'makes a table, or adds the columns that it lacks; columns are pairs of definition and comment';
 
 CREATE FUNCTION defidata.metric_columns() RETURNS text[]
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
-    RETURN ARRAY[
-        ['sma_24h float8', 'mean mentions an hour over the last 24 hours'],
-        ['sma_7d float8', 'mean mentions an hour over the last 7 days'],
-        ['sma_14d float8', 'mean mentions an hour over the last 14 days'],
-        ['sma_24h_prev float8', 'sma_24h as it was 24 hours before'],
-        ['sma_7d_prev float8', 'sma_7d as it was 7 days before'],
-        ['change_24h float8', 'sma_24h / sma_24h_prev - 1'],
-        ['change_7d float8', 'sma_7d / sma_7d_prev - 1'],
-        ['trend_24h float8', 'growth of the last 24 hours against the 13 days before, shrunk towards 0 for small counts (DuMouchel 1999)'],
-        ['surge_14d float8', 'the last day''s distance from the 13 days before, in standard deviations of root counts (Anscombe 1948)'],
-        ['deviation_14d float8', 'mentions / sma_14d - 1'],
-        ['rsd_24h float8', 'relative standard deviation over 24 hours'],
-        ['rsd_7d float8', 'relative standard deviation over 7 days'],
-        ['rsd_14d float8', 'relative standard deviation over 14 days'],
-        ['zscore_14d float8', '(mentions - sma_14d) / sample standard deviation over 14 days'],
-        ['sentiment_24h float8', 'mention-weighted mean sentiment over 24 hours'],
-        ['sentiment_7d float8', 'mention-weighted mean sentiment over 7 days'],
-        ['coverage_14d float8', 'share of the last 336 hours that was observed']];
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT array_agg(ARRAY[l.name || ' ' || l.type, l.meaning] ORDER BY l.ordinality)
+      FROM defidata.metric_list() WITH ORDINALITY l
+     WHERE 'view' = ANY (l.places) AND l.name NOT IN ('mentions', 'sentiment');
+END;
 COMMENT ON FUNCTION defidata.metric_columns() IS 'the metrics as pairs of column definition and comment';
 
 CREATE FUNCTION defidata.setup_tables() RETURNS void

@@ -128,8 +128,8 @@ END
 		q{defidata_attach_server('ct_scanner', m)} => '42P01', q{defidata_attach_server('ct_scanner', mentions => m)} => '42622', q{defidata_grant(CURRENT_USER::regrole, m)} => '22023',
 		q{defidata_load_prices(to_jsonb(x))} => '54000|22023', q{defidata_schedule(x)} => '55000',
 		# as many parts, and as many hours in few parts, as would not fit into one allocation
-		q{(SELECT count(t) FROM defidata.metrics_between(array_fill('{}'::defidata.series, ARRAY[10000001]), '{}', '-infinity', 'infinity', 0.75) t)} => '54000',
-		q{(SELECT count(t) FROM defidata.metrics_between(ARRAY(SELECT defidata_rolling('2000-01-01 00:00Z'::timestamptz + i * interval '1 hour', 1, 0)
+		q{(SELECT count(t) FROM defidata.metrics_over(array_fill('{}'::defidata.series, ARRAY[10000001]), '{}', '-infinity', 'infinity', 0.75) t)} => '54000',
+		q{(SELECT count(t) FROM defidata.metrics_over(ARRAY(SELECT defidata_rolling('2000-01-01 00:00Z'::timestamptz + i * interval '1 hour', 1, 0)
 			FROM generate_series(1, 11000000) i GROUP BY i / 1000000), '{}', '-infinity', 'infinity', 0.75) t)} => '54000',
 		q{x::defidata.series} => '22P02', q{defidata_history(m)} => 'no error', q{defidata_document(x)} => 'no error', q{defidata_report(m)} => 'no error');
 	foreach my $call (sort keys %calls)

@@ -99,7 +99,7 @@ subtest 'distribute' => sub {
 
 subtest 'where the work is done' => sub {
 	my $plan = $citus->sql($database, 'EXPLAIN (COSTS OFF) SELECT count(*), sum(sma_24h) FROM defidata.metrics');
-	like($plan, qr/Task Count: $shards\n.*->  Task\n.*Function Scan on metrics_between/s, 'metrics are computed on the shards');
+	like($plan, qr/Task Count: $shards\n.*->  Task\n.*Function Scan on metrics_over/s, 'metrics are computed on the shards');
 	is(scalar(() = $plan =~ /Task Count: $shards\n/g), 1, 'and neither facts nor their metrics are fetched for it');
 
 	# the statement of a publish itself, with values for its variables
