@@ -14,8 +14,9 @@ REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test/isolation
 
-# figures must have the same bits on every machine
-PG_CFLAGS = -ffp-contract=off
+# figures must have the same bits on every machine, and where JIT inlines them
+PG_CPPFLAGS = -ffp-contract=off -DDEFIDATA_VERSION='"$(EXTVERSION)"'
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" defidata.control)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
@@ -37,6 +38,7 @@ extension/sql/metric_list.sql: extension/metric_list.h extension/metric_list.awk
 
 # a longer list is a longer struct
 extension/windows.o extension/metrics.o: extension/metric_list.h
+extension/row.o extension/defidata.o: defidata.control
 
 .PHONY: demo demo-stop test test-citus test-matrix fuzz bench check-code dist
 demo:

@@ -27,7 +27,6 @@
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
@@ -41,6 +40,7 @@
 
 #include "compat.h"
 #include "matcher.h"
+#include "row.h"
 
 #define MAX_SYMBOL_CHARS 64
 #define MAX_SYMBOL_BYTES (MAX_SYMBOL_CHARS * MAX_MULTIBYTE_CHAR_LEN)
@@ -715,20 +715,18 @@ defidata_clean(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(token);
 }
 
+static const RowColumn explain_columns[] = {{"token", TEXTOID}, {"rule", TEXTOID}};
+static const RowShape explain_rows = FIXED_SHAPE(explain_columns);
+
 /* defidata_explain(raw): the token and the rule that made or refused it. */
 Datum
 defidata_explain(PG_FUNCTION_ARGS)
 {
 	Verdict		verdict = {RULE_EMPTY, NULL, 0};
-	TupleDesc	descriptor;
 	text	   *token;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("function returning record called in context that cannot accept type record")));
 	if (!PG_ARGISNULL(0))
 		verdict = Clean(PG_GETARG_DATUM(0));
 
@@ -736,7 +734,7 @@ defidata_explain(PG_FUNCTION_ARGS)
 	values[0] = PointerGetDatum(token);
 	nulls[0] = token == NULL;
 	values[1] = CStringGetTextDatum(rule_names[verdict.rule]);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &explain_rows),
 													  values, nulls)));
 }
 

@@ -41,6 +41,12 @@ defidata_mentions_between(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64((int64) sums.mentions);
 }
 
+static const RowColumn hour_columns[] = {
+	{"hour", TIMESTAMPTZOID}, {"mentions", INT8OID}, {"tokens", INT8OID}
+};
+
+static const RowShape hour_rows = FIXED_SHAPE(hour_columns);
+
 /* What many series have of one hour. */
 typedef struct HourTotal
 {
@@ -80,8 +86,7 @@ AddHours(HourTotal *totals, int32 from_hour, int32 hours, const struct varlena *
 Datum
 defidata_mentions_by_hour(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	ReturnSetInfo *result = StartRows(fcinfo, &hour_rows);
 	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(1));
 	int64		hours = Max((int64) RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2)) - from_hour, 0);
 	HourTotal  *totals;
@@ -93,9 +98,8 @@ defidata_mentions_by_hour(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("until_hour must be at most %d hours after from_hour", MAX_WINDOW_HOURS)));
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	totals = palloc0((Size) hours * sizeof(HourTotal));
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &series, &nulls, &count);
+	DeconstructSeries(PG_GETARG_ARRAYTYPE_P(0), &series, &nulls, &count);
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
 			AddHours(totals, from_hour, (int32) hours, (struct varlena *) DatumGetPointer(series[i]));

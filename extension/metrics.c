@@ -77,7 +77,7 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 	bool	   *nulls;
 	SeriesReader *readers;
 
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &parts, &nulls, &items);
+	DeconstructSeries(array, &parts, &nulls, &items);
 	CheckSeriesLength(items);
 	readers = palloc((Size) Max(items, 1) * sizeof(SeriesReader));
 	*pieces = *entries = 0;
@@ -269,22 +269,6 @@ defidata_metrics_at_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* GetMetricsRow gives the row type of metrics_at, looked up once. */
-static TupleDesc
-GetMetricsRow(FunctionCallInfo fcinfo)
-{
-	FmgrInfo   *site = fcinfo->flinfo;
-	MemoryContext caller;
-
-	if (site->fn_extra == NULL)
-	{
-		caller = MemoryContextSwitchTo(site->fn_mcxt);
-		site->fn_extra = CreateTupleDescCopy(GetRowType(fcinfo, &metrics_rows));
-		MemoryContextSwitchTo(caller);
-	}
-	return site->fn_extra;
-}
-
 /* metrics_at_finish gives the metrics at the hour, where the series may be silent. */
 Datum
 defidata_metrics_at_finish(PG_FUNCTION_ARGS)
@@ -302,7 +286,7 @@ defidata_metrics_at_finish(PG_FUNCTION_ARGS)
 	metrics_start_days(&walk, &state->observed, state->min_coverage, &state->sums, room);
 	metrics_move(&walk, state->sums.hour, &metrics);
 	SetMetrics(state->sums.hour, &metrics, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetMetricsRow(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &metrics_rows), values, nulls)));
 }
 
 /*

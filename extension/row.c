@@ -7,56 +7,82 @@
 
 #include <math.h>
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
 
-/* ReportShape says which column of a function's row type is not the library's. */
+/* SchemaVersion gives the version of the extension that the schema has. */
+static char *
+SchemaVersion(void)
+{
+	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	row;
+	Datum		version = 0;
+	bool		null = true;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("defidata"));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	if (HeapTupleIsValid(row = systable_getnext(scan)))
+		version = heap_getattr(row, Anum_pg_extension_extversion,
+							   RelationGetDescr(extensions), &null);
+	version = null ? CStringGetDatum("unknown") : CStringGetDatum(TextDatumGetCString(version));
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+	return DatumGetCString(version);
+}
+
+/* ReportColumn says that a column of a function's row type is not the library's. */
 static void
-ReportShape(FunctionCallInfo fcinfo, const char *detail)
+ReportColumn(FunctionCallInfo fcinfo, int number, Oid type, const char *given, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("the rows of function %s are not those of the loaded library of extension defidata",
+			 errmsg("rows of function %s do not fit the library that is loaded",
 					format_procedure(fcinfo->flinfo->fn_oid)),
-			 errdetail_internal("%s", detail),
+			 errdetail("Column %d of %s is %s; in the library it is %s. "
+					   "Extension defidata is of version %s, the library of version %s.",
+					   number, type == RECORDOID ? "its rows" : format_type_be_qualified(type),
+					   given, expected,
+					   SchemaVersion(), DEFIDATA_VERSION),
 			 errhint("If the extension was updated after this session began, reconnect. "
-					 "Otherwise library and schema are of different versions, or the type was altered: "
-					 "install the library of the version in pg_extension, or call ALTER EXTENSION defidata UPDATE.")));
+					 "If the library is the newer one, call ALTER EXTENSION defidata UPDATE. "
+					 "If both are of one version, undo what altered the type.")));
 }
 
 /* DescribeColumn names a column of a row type, or says that there is none. */
 static char *
-DescribeColumn(const char *name, Oid type)
+DescribeColumn(RowColumn column)
 {
-	return name == NULL ? pstrdup("none") :
-		psprintf("\"%s\" of type %s", name, format_type_be(type));
+	return column.name == NULL ? pstrdup("not there") :
+		psprintf("\"%s\" of type %s", column.name, format_type_be(column.type));
 }
 
 /* CheckColumn refuses a column that is not the one of a shape at its place. */
 static void
 CheckColumn(FunctionCallInfo fcinfo, TupleDesc row, const RowShape *shape, int at)
 {
-	const char *name = NULL;
-	const char *expected = NULL;
-	Oid			type = InvalidOid;
-	Oid			expected_type = InvalidOid;
+	const RowColumn none = {NULL, InvalidOid};
+	RowColumn	given = none;
+	RowColumn	expected = at < shape->most ? shape->columns[at] : none;
 
-	if (at < row->natts)
-	{
-		name = NameStr(TupleDescAttr(row, at)->attname);
-		type = TupleDescAttr(row, at)->atttypid;
-	}
-	if (at < shape->most)
-	{
-		expected = shape->columns[at].name;
-		expected_type = shape->columns[at].type;
-	}
-	if (name == NULL || expected == NULL || type != expected_type || strcmp(name, expected) != 0)
-		ReportShape(fcinfo,
-					psprintf("Column %d of %s is %s in the schema and %s in the library.",
-							 at + 1, format_type_be_qualified(row->tdtypeid),
-							 DescribeColumn(name, type), DescribeColumn(expected, expected_type)));
+	/* one that was dropped is still there, without a type */
+	if (at < row->natts && !TupleDescAttr(row, at)->attisdropped)
+		given = (RowColumn) {NameStr(TupleDescAttr(row, at)->attname), TupleDescAttr(row, at)->atttypid};
+	if (given.name == NULL || expected.name == NULL || given.type != expected.type ||
+		strcmp(given.name, expected.name) != 0)
+		ReportColumn(fcinfo, at + 1, row->tdtypeid,
+					 DescribeColumn(given), DescribeColumn(expected));
 }
 
 /* CheckRowType refuses a row type that has not the columns of a shape. */
@@ -78,10 +104,18 @@ StartRows(FunctionCallInfo fcinfo, const RowShape *shape)
 	return result;
 }
 
-/* GetRowType gives the type of the one row that a function returns, in the caller's memory. */
-TupleDesc
-GetRowType(FunctionCallInfo fcinfo, const RowShape *shape)
+/* A row type that was checked, and by what the server tells it from what it becomes. */
+typedef struct CheckedRow
 {
+	TupleDesc	row;
+	uint64		identifier;
+} CheckedRow;
+
+/* CheckResultType looks a function's row type up and checks it, for as long as its call site. */
+static void
+CheckResultType(FunctionCallInfo fcinfo, const RowShape *shape, CheckedRow *checked)
+{
+	MemoryContext caller;
 	TupleDesc	row;
 
 	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
@@ -89,7 +123,31 @@ GetRowType(FunctionCallInfo fcinfo, const RowShape *shape)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("function returning record called in context that cannot accept type record")));
 	CheckRowType(fcinfo, row, shape);
-	return BlessTupleDesc(row);
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	checked->row = BlessTupleDesc(CreateTupleDescCopy(row));
+	checked->identifier = assign_record_type_identifier(checked->row->tdtypeid,
+														checked->row->tdtypmod);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * GetRowType gives the type of the one row that a function returns.  It is kept
+ * in fn_extra and checked anew when the type was altered: that an open cursor
+ * does not prevent.
+ */
+TupleDesc
+GetRowType(FunctionCallInfo fcinfo, const RowShape *shape)
+{
+	FmgrInfo   *site = fcinfo->flinfo;
+	CheckedRow *checked = site->fn_extra;
+
+	if (checked == NULL)
+		checked = site->fn_extra = MemoryContextAllocZero(site->fn_mcxt, sizeof(CheckedRow));
+	if (checked->row == NULL ||
+		assign_record_type_identifier(checked->row->tdtypeid,
+									  checked->row->tdtypmod) != checked->identifier)
+		CheckResultType(fcinfo, shape, checked);
+	return checked->row;
 }
 
 /* SetFigures turns figures into column values; a NaN is NULL. */

@@ -35,6 +35,9 @@ typedef struct RowShape
 	int			least;
 } RowShape;
 
+/* the shape of rows that always had the same columns */
+#define FIXED_SHAPE(columns) {columns, lengthof(columns), lengthof(columns)}
+
 extern ReturnSetInfo *StartRows(FunctionCallInfo fcinfo, const RowShape *shape);
 extern TupleDesc GetRowType(FunctionCallInfo fcinfo, const RowShape *shape);
 

@@ -10,10 +10,12 @@
 
 #include <limits.h>
 
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 /* 2000-01-01, from which the server counts, in hours since 1970-01-01 */
@@ -148,6 +150,16 @@ RoundUpToHour(TimestampTz time)
 	return HourGetTimestampTz(hour) < time ? hour + 1 : hour;
 }
 
+/* ReportElements refuses an array of another type than SQL should let through. */
+static void
+ReportElements(ArrayType *array, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("array must be of type %s[], not %s[]",
+					expected, format_type_be(ARR_ELEMTYPE(array)))));
+}
+
 /* ArrayGetTimes gives the elements of a timestamptz[] without copying them. */
 const TimestampTz *
 ArrayGetTimes(ArrayType *array, int *count)
@@ -155,12 +167,32 @@ ArrayGetTimes(ArrayType *array, int *count)
 	Size		offset = ARR_HASNULL(array) ? (Size) array->dataoffset :
 		ARR_OVERHEAD_NONULLS(ARR_NDIM(array));
 
+	if (ARR_ELEMTYPE(array) != TIMESTAMPTZOID)
+		ReportElements(array, "timestamp with time zone");
 	if (array_contains_nulls(array))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("array of hours must not contain nulls")));
 	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return (const TimestampTz *) ((char *) array + offset);
+}
+
+/*
+ * DeconstructSeries gives the elements of an array of series, which are NULL or
+ * of variable length: what these hold is checked when they are opened.
+ */
+void
+DeconstructSeries(ArrayType *array, Datum **series, bool **nulls, int *count)
+{
+	int16		length;
+	bool		by_value;
+	char		alignment;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
+	if (length != -1)
+		ReportElements(array, "defidata.series");
+	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment,
+					  series, nulls, count);
 }
 
 /* TokenLength gives the length of the text up to white space or a brace. */

@@ -38,6 +38,7 @@ extern int32 TimestampTzGetHour(TimestampTz time);
 extern TimestampTz HourGetTimestampTz(int32 hour);
 extern int32 RoundUpToHour(TimestampTz time);
 extern const TimestampTz *ArrayGetTimes(ArrayType *array, int *count);
+extern void DeconstructSeries(ArrayType *array, Datum **series, bool **nulls, int *count);
 
 #pragma GCC visibility pop
 

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -18,16 +19,41 @@
 PG_FUNCTION_INFO_V1(defidata_entries);
 PG_FUNCTION_INFO_V1(defidata_unroll);
 
+static const RowColumn entry_columns[] = {
+	{"hour", TIMESTAMPTZOID},
+	{"mentions", INT8OID},
+	{"sentiment", FLOAT8OID},
+	{"sentiment_weight", INT8OID}
+};
+
+static const RowShape entry_rows = FIXED_SHAPE(entry_columns);
+
+/* hour, mentions, and the figures in the order of UnrollFigure */
+static const RowColumn unroll_columns[2 + UNROLL_FIGURES] = {
+	{"hour", TIMESTAMPTZOID},
+	{"mentions", INT8OID},
+	[2 + UNROLL_SENTIMENT] = {"sentiment", FLOAT8OID},
+	[2 + UNROLL_SMA] = {"sma", FLOAT8OID},
+	[2 + UNROLL_SMA_PREV] = {"sma_prev", FLOAT8OID},
+	[2 + UNROLL_CHANGE] = {"change", FLOAT8OID},
+	[2 + UNROLL_STDDEV] = {"stddev", FLOAT8OID},
+	[2 + UNROLL_RSD] = {"rsd", FLOAT8OID},
+	[2 + UNROLL_ZSCORE] = {"zscore", FLOAT8OID},
+	[2 + UNROLL_EMA] = {"ema", FLOAT8OID},
+	[2 + UNROLL_SENTIMENT_AVG] = {"sentiment_avg", FLOAT8OID}
+};
+
+static const RowShape unroll_rows = FIXED_SHAPE(unroll_columns);
+
 /* entries gives a series as rows. */
 Datum
 defidata_entries(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *result = StartRows(fcinfo, &entry_rows);
 	SeriesReader reader;
 	SeriesEntry entries[SERIES_BATCH];
 	int			count;
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	OpenSeries(&reader, PG_GETARG_SERIES_PP(0));
 	while ((count = ReadSeries(&reader, entries, SERIES_BATCH)) > 0)
 		for (int i = 0; i < count; i++)
@@ -114,7 +140,7 @@ PutUnrolledRow(ReturnSetInfo *result, UnrollWalk *walk, int32 hour)
 Datum
 defidata_unroll(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *result = StartRows(fcinfo, &unroll_rows);
 	CallCache  *cache = GetCallCache(fcinfo);
 	const ObservedHours *observed;
 	SeriesReader reader;
@@ -123,7 +149,6 @@ defidata_unroll(PG_FUNCTION_ARGS)
 	int			width;
 	int32		end;
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -54,7 +54,7 @@ compile()
 	shift
 
 	for file in extension/*.c; do
-		"$compiler" -std=gnu99 -O2 -Wall -Wextra -Werror "${headers[@]}" -D_GNU_SOURCE "$@" \
+		"$compiler" -std=gnu99 -O2 -Wall -Wextra -Werror "${headers[@]}" -D_GNU_SOURCE -DDEFIDATA_VERSION='"0"' "$@" \
 			-c "$file" -o "$work/tmp/object.o"
 	done
 }

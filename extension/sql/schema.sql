@@ -18,6 +18,13 @@ COMMENT ON TABLE defidata.builtin_token IS 'well-known tokens that come with the
 COMMENT ON COLUMN defidata.builtin_token.symbol IS 'the spelling that a matching raw symbol becomes';
 COMMENT ON COLUMN defidata.builtin_token.name IS 'the token''s name';
 
+CREATE FUNCTION defidata.library_version() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'defidata_library_version';
+COMMENT ON FUNCTION defidata.library_version() IS
+    'the version of the library that this session has loaded; may differ from that of the extension, which may have been updated since';
+REVOKE ALL ON FUNCTION defidata.library_version() FROM PUBLIC;
+
 -- The advisory locks: 'cycle' is held by a refresh or run, 'writer' by
 -- whichever transaction writes data, so that a backfill's chunk and a refresh
 -- take turns.

@@ -237,6 +237,15 @@ AS $$
 DECLARE
     present constant text := (SELECT extversion FROM pg_extension WHERE extname = 'defidata');
 BEGIN
+    -- a newer library serves older SQL, an older one may judge by former rules
+    IF string_to_array(defidata.library_version(), '.')::integer[]
+       < string_to_array(present, '.')::integer[] THEN
+        RAISE EXCEPTION 'extension defidata is of version %, the library in this session of version %',
+            present, defidata.library_version()
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Reconnect if the extension was updated after this session began; '
+                   'otherwise install the library of its version.';
+    END IF;
     -- the last thing that setup makes tells that all is there; this is the way
     -- of nearly every call
     IF to_regclass('defidata.layout') IS NOT NULL THEN
