@@ -4,11 +4,14 @@ MODULE_big = defidata
 OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_codec.o series.o rolling.o \
 	windows.o call_cache.o row.o unroll.o metrics.o mentions.o)
 
-# the install script, in the order in which its parts build on each other
-PARTS = schema builtin_token metric_list series clean setting setup source import compute metrics price board publish \
-	document run backfill reconcile maintain distribute legacy grant schedule status report
-DATA_built = extension/defidata--1.0.sql
-EXTRA_CLEAN = extension/sql/builtin_token.sql extension/sql/metric_list.sql
+# the install script: layers, each of which calls only those before it
+PARTS = schema builtin_token metric_list series clean common setting judge tables \
+	source remote attach survey copy import facts compute metrics history price board document \
+	publish setup record run backfill reconcile maintain legacy distribute grant schedule status \
+	report api_owner api_operator api_reader rights
+DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
+GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql)
+EXTRA_CLEAN = $(GENERATED)
 
 REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.sql)))))
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
@@ -27,14 +30,21 @@ all install installcheck:
 	@echo "$(PG_CONFIG) not found: install postgresql-server-dev-15 or set PG_CONFIG" >&2; exit 1
 endif
 
-extension/defidata--1.0.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PARTS)))
+extension/defidata--1.1.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PARTS)))
 	cat $^ > $@
+
+extension/defidata--1.0--1.1.sql: extension/update.awk extension/update/1.0--1.1.sql \
+		$(addprefix extension/sql/, $(addsuffix .sql, $(PARTS)))
+	awk -f $^ > $@
 
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
 extension/sql/metric_list.sql: extension/metric_list.h extension/metric_list.awk
 	awk -f extension/metric_list.awk $< > $@
+
+extension/sql/tables.sql: extension/tables.awk extension/metric_list.h extension/tables.sql
+	awk -f $^ > $@
 
 # a longer list is a longer struct
 extension/windows.o extension/metrics.o: extension/metric_list.h

@@ -18,7 +18,7 @@ BEGIN
         RAISE EXCEPTION 'from_hour must be before to_hour, and before now' USING ERRCODE = 'invalid_parameter_value';
     ELSIF step IS NULL OR step < '1 hour' OR step > '100 years' THEN
         RAISE EXCEPTION 'step must be at least 1 hour and at most 100 years' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF NOT pg_try_advisory_xact_lock(defidata.lock_key('backfill')) THEN
+    ELSIF NOT defidata.try_lock('backfill') THEN
         RAISE EXCEPTION 'another backfill is starting' USING ERRCODE = 'object_in_use';
     END IF;
     PERFORM defidata.require_source();
@@ -53,30 +53,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.note_chunk(bigint, tstzrange) IS 'records that a chunk is done and tells the progress in a NOTICE';
-
-CREATE PROCEDURE @extschema@.defidata_backfill(from_hour timestamptz, to_hour timestamptz, step interval DEFAULT '7 days')
-    LANGUAGE plpgsql
-AS $$
-DECLARE
-    started record;
-    chunk   tstzrange;
-BEGIN
-    SELECT b.run, b.chunks INTO started FROM defidata.start_backfill(from_hour, to_hour, step) b;
-    COMMIT;
-    FOREACH chunk IN ARRAY started.chunks LOOP
-        CALL defidata.run_import(started.run, 'backfill', pg_catalog.lower(chunk), pg_catalog.upper(chunk));
-        CALL defidata.run_compute(started.run, 'backfill', pg_catalog.upper(chunk));
-        PERFORM defidata.note_chunk(started.run, chunk);
-        COMMIT;
-    END LOOP;
-    -- the hours after the range that its data reaches
-    CALL defidata.run_compute(started.run, 'backfill', 'infinity'::timestamptz);
-    CALL defidata.run_publish(started.run, 'backfill');
-    PERFORM defidata.finish_stage(started.run);
-    COMMIT;
-END
-$$;
-COMMENT ON PROCEDURE @extschema@.defidata_backfill(timestamptz, timestamptz, interval) IS 'imports and computes the hours from from_hour until to_hour, oldest first, with a commit and a NOTICE for each chunk of the length step; then the later hours that they reach, then publishes. Can be stopped and called again. 22023: bad range or step; 55006: beside another backfill';
-
-REVOKE ALL ON FUNCTION defidata.start_backfill(timestamptz, timestamptz, interval), defidata.note_chunk(bigint, tstzrange) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE @extschema@.defidata_backfill(timestamptz, timestamptz, interval) FROM PUBLIC;

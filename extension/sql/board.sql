@@ -1,5 +1,56 @@
 -- board.sql: the top tables, built-in and a user's own.
 
+CREATE FUNCTION defidata.copy_grants(model text, target text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    reader record;
+BEGIN
+    FOR reader IN SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a
+                   WHERE c.oid = format('defidata.%I', model)::regclass AND a.privilege_type = 'SELECT'
+                     AND a.grantee <> c.relowner LOOP
+        EXECUTE format('GRANT SELECT ON defidata.%I TO %s', target,
+                       CASE reader.grantee WHEN 0 THEN 'PUBLIC' ELSE reader.grantee::regrole::text END);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.copy_grants(text, text) IS 'lets whoever may read one table read another';
+
+-- Columns are added at the end, where an older version's table lacks them.
+CREATE FUNCTION defidata.complete_board(board text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    target constant regclass := format('defidata.%I', board);
+    col    record;
+BEGIN
+    FOR col IN
+        SELECT m.name, m.type FROM defidata.metric_list() m WHERE 'board' = ANY (m.places)
+        UNION ALL VALUES ('price', 'float8'), ('price_change_24h', 'float8'), ('name', 'text') LOOP
+        IF NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = target AND a.attname = col.name
+                          AND NOT a.attisdropped) THEN
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s', target, col.name, col.type,
+                           CASE col.name WHEN 'mentions' THEN ' NOT NULL' ELSE '' END);
+        END IF;
+    END LOOP;
+    -- what is not the board's own means what it means in token_stats
+    EXECUTE (SELECT string_agg(format('COMMENT ON COLUMN %s.%I IS %L', target, a.attname,
+                                      col_description(s.attrelid, s.attnum)), '; ')
+               FROM pg_attribute a
+               JOIN pg_attribute s ON s.attrelid = 'defidata.token_stats'::regclass
+                                  AND s.attname = a.attname AND NOT s.attisdropped
+              WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped);
+    EXECUTE (SELECT format('COMMENT ON TABLE %s IS %L; COMMENT ON COLUMN %1$s.value IS %L;'
+                           ' COMMENT ON COLUMN %1$s.rank IS %L', target,
+                           format('top %s by %s, %s', b.size, b.metric, b.direction),
+                           'what the board ranks by: ' || b.metric, 'the rank, from 1')
+               FROM defidata.board b WHERE b.name = board);
+END
+$$;
+COMMENT ON FUNCTION defidata.complete_board(text) IS
+    'adds the columns that a board''s table lacks, and its comments';
+
 CREATE FUNCTION defidata.setup_board(name text, metric text, direction text, min_mentions float8, size integer) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -28,59 +79,24 @@ BEGIN
             HINT = 'Choose another name, or drop the board of this name with defidata_drop_board.';
     END IF;
     INSERT INTO defidata.board VALUES (name, metric, direction, min_mentions, size);
-    PERFORM defidata.setup_table(name, format('top %s by %s, %s', size, metric, direction), ARRAY[
-        ['rank integer NOT NULL', 'the rank, from 1'],
-        ['token text COLLATE "C" NOT NULL', 'the clean symbol'],
-        ['value float8 NOT NULL', 'what the board ranks by: ' || metric],
-        ['hour timestamptz NOT NULL', 'the settled hour that is published'],
-        ['mentions bigint NOT NULL', 'tweets that name the token in the hour'],
-        ['sma_24h float8', 'mean mentions an hour over the last 24 hours'],
-        ['change_24h float8', 'sma_24h against the 24 hours before'],
-        ['trend_24h float8', 'growth of the last 24 hours against the 13 days before'],
-        ['sma_7d float8', 'mean mentions an hour over the last 7 days'],
-        ['change_7d float8', 'sma_7d against the 7 days before'],
-        ['sentiment float8', 'mention-weighted mean sentiment of the hour'],
-        ['sentiment_24h float8', 'mention-weighted mean sentiment over 24 hours'],
-        ['rsd_24h float8', 'relative standard deviation over 24 hours'],
-        ['rsd_7d float8', 'relative standard deviation over 7 days'],
-        ['surge_14d float8', 'the last day''s distance from the 13 days before, in standard deviations of root counts'],
-        ['coverage_14d float8', 'share of the last 336 hours that was observed'],
-        ['price float8', 'the newest quote'],
-        ['price_change_24h float8', 'change of the price over 24 hours, a fraction']],
-        ARRAY['PRIMARY KEY (rank)']);
+    EXECUTE format('CREATE TABLE defidata.%I (rank integer PRIMARY KEY,'
+                   ' token text COLLATE "C" NOT NULL, value float8 NOT NULL,'
+                   ' hour timestamptz NOT NULL)', name);
+    PERFORM defidata.complete_board(name);
     PERFORM defidata.copy_grants('token_stats', name);
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_board(text, text, text, float8, integer) IS 'checks and registers a board and makes its table';
 
-CREATE FUNCTION defidata.copy_grants(model text, target text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    reader record;
-BEGIN
-    FOR reader IN SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a
-                   WHERE c.oid = format('defidata.%I', model)::regclass AND a.privilege_type = 'SELECT'
-                     AND a.grantee <> c.relowner LOOP
-        EXECUTE format('GRANT SELECT ON defidata.%I TO %s', target,
-                       CASE reader.grantee WHEN 0 THEN 'PUBLIC' ELSE reader.grantee::regrole::text END);
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION defidata.copy_grants(text, text) IS 'lets whoever may read one table read another';
-
 CREATE FUNCTION defidata.setup_boards() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- a built-in board that the owner has dropped stays dropped
-    IF to_regclass('defidata.layout') IS NULL THEN
-        PERFORM defidata.setup_board(b.name, b.metric, b.direction, 240, 10)
-           FROM (VALUES ('trending', 'trend_24h', 'desc'), ('decreasing', 'trend_24h', 'asc'), ('volatile', 'rsd_7d', 'desc'),
-                        ('surging', 'surge_14d', 'desc'), ('most_mentioned', 'sma_24h', 'desc'),
-                        ('most_positive', 'sentiment_24h', 'desc'), ('most_negative', 'sentiment_24h', 'asc'))
-                AS b (name, metric, direction);
-    END IF;
+    PERFORM defidata.setup_board(b.name, b.metric, b.direction, 240, 10)
+       FROM (VALUES ('trending', 'trend_24h', 'desc'), ('decreasing', 'trend_24h', 'asc'), ('volatile', 'rsd_7d', 'desc'),
+                    ('surging', 'surge_14d', 'desc'), ('most_mentioned', 'sma_24h', 'desc'),
+                    ('most_positive', 'sentiment_24h', 'desc'), ('most_negative', 'sentiment_24h', 'asc'))
+            AS b (name, metric, direction);
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_boards() IS 'makes the seven built-in boards';
@@ -120,47 +136,15 @@ END
 $$;
 COMMENT ON FUNCTION defidata.board_query(text, text[]) IS 'the query of what a board has to show of these tokens, the first rank first';
 
-CREATE FUNCTION @extschema@.defidata_add_board(name text, metric text, direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
-                                   size integer DEFAULT 10) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM defidata.setup();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
-    PERFORM defidata.setup_board(name, metric, direction, min_mentions, size);
-    IF EXISTS (SELECT FROM defidata.token_stats) THEN
-        PERFORM defidata.publish_boards();
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.defidata_add_board(text, text, text, double precision, integer) IS 'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
-
-CREATE FUNCTION @extschema@.defidata_drop_board(name text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM defidata.setup();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
-    DELETE FROM defidata.board b WHERE b.name = defidata_drop_board.name;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'board % does not exist', quote_nullable(left(name, 80)) USING ERRCODE = 'undefined_object',
-            HINT = 'SELECT name FROM defidata.board lists the boards.';
-    END IF;
-    EXECUTE format('DROP TABLE defidata.%I', name);
-    PERFORM defidata.publish_documents();
-END
-$$;
-COMMENT ON FUNCTION @extschema@.defidata_drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';
-
-CREATE FUNCTION @extschema@.defidata_board_as_of(board text, at timestamptz)
+CREATE FUNCTION defidata.board_as_of(board text, at timestamptz)
     RETURNS TABLE (rank integer, token text, value float8, generation bigint, latest_hour timestamptz)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF board IS NULL OR at IS NULL THEN
         RAISE EXCEPTION 'board and time must not be null' USING ERRCODE = 'invalid_parameter_value';
     ELSIF (SELECT count(*) FROM defidata.board b WHERE b.name = board) = 0
-          AND NOT EXISTS (SELECT FROM defidata.board_history h WHERE h.board = defidata_board_as_of.board) THEN
+          AND NOT EXISTS (SELECT FROM defidata.board_history h WHERE h.board = board_as_of.board) THEN
         RAISE EXCEPTION 'board % does not exist', quote_nullable(left(board, 80)) USING ERRCODE = 'undefined_object',
             HINT = 'SELECT name FROM defidata.board lists the boards.';
     END IF;
@@ -168,12 +152,8 @@ BEGIN
     SELECT h.rank, h.token, h.value, p.generation, p.latest_hour
       FROM (SELECT g.generation, g.latest_hour FROM defidata.publication_history g
              WHERE g.published_at <= at ORDER BY g.generation DESC LIMIT 1) p
-      JOIN defidata.board_history h ON h.generation = p.generation AND h.board = defidata_board_as_of.board
+      JOIN defidata.board_history h ON h.generation = p.generation AND h.board = board_as_of.board
      ORDER BY h.rank;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';
-
-REVOKE ALL ON FUNCTION defidata.setup_board(text, text, text, float8, integer), defidata.copy_grants(text, text),
-    defidata.setup_boards(), defidata.rank_tokens(), defidata.board_query(text, text[]), @extschema@.defidata_add_board(text, text, text, double precision, integer),
-    @extschema@.defidata_drop_board(text), @extschema@.defidata_board_as_of(text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';

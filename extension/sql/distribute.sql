@@ -1,34 +1,4 @@
 -- distribute.sql: the large tables on the shards of a Citus cluster, and back.
---
--- Nothing else depends on where a table is: the statements of every stage run
--- unchanged on both.  Citus is looked for when it is asked for, and never
--- required.
-
--- Raw rows are found by their key, facts by their token, and so they are
--- spread.  Everything else is small and stays on the coordinator, from where a
--- query takes it along.
-CREATE FUNCTION defidata.shard_keys(OUT relation text, OUT key text, OUT beside text)
-    RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
-BEGIN ATOMIC
-    SELECT *
-      FROM (VALUES ('defidata.raw_mentions', 'id', 'none'),
-                   ('defidata.prices', 'id', 'defidata.raw_mentions'),
-                   ('defidata.week_series', 'token', 'none'),
-                   ('defidata.day_series', 'token', 'defidata.week_series')) AS k (relation, key, beside);
-END;
-COMMENT ON FUNCTION defidata.shard_keys() IS 'the tables that defidata_distribute distributes: by which column, and beside which other one';
-
-CREATE FUNCTION defidata.distributed_tables() RETURNS SETOF regclass
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-        RETURN QUERY SELECT k.relation::regclass FROM defidata.shard_keys() k
-                      WHERE k.relation::regclass IN (SELECT p.logicalrelid FROM pg_dist_partition p);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION defidata.distributed_tables() IS 'the tables that are distributed; none where there is no Citus';
 
 CREATE FUNCTION defidata.require_citus() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -71,15 +41,14 @@ END
 $$;
 COMMENT ON FUNCTION defidata.prepare_workers() IS 'creates the extension on each worker and gives there the rights on it that are given here';
 
-CREATE FUNCTION @extschema@.defidata_distribute() RETURNS TABLE (relation text, key text, shards bigint)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+CREATE FUNCTION defidata.distribute() RETURNS TABLE (relation text, key text, shards bigint)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     target record;
 BEGIN
-    PERFORM defidata.setup();
     PERFORM defidata.require_citus();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     PERFORM defidata.prepare_workers();
     FOR target IN SELECT k.* FROM defidata.shard_keys() k
                    WHERE k.relation::regclass NOT IN (SELECT d FROM defidata.distributed_tables() d) LOOP
@@ -92,31 +61,27 @@ BEGIN
       FROM defidata.shard_keys() k;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_distribute() IS 'on the coordinator of a Citus cluster: spreads raw_mentions and prices by id, week_series and day_series by token over the workers, with their rows, and returns by which column and over how many shards. Refresh and all else go on as before. A second call changes nothing, but gives a worker that was added since the rights of readers. 55000 without Citus';
+COMMENT ON FUNCTION defidata.distribute() IS 'on the coordinator of a Citus cluster: spreads raw_mentions and prices by id, week_series and day_series by token over the workers, with their rows, and returns by which column and over how many shards. Refresh and all else go on as before. A second call changes nothing, but gives a worker that was added since the rights of readers. 55000 without Citus';
 
-CREATE FUNCTION @extschema@.defidata_undistribute() RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+CREATE FUNCTION defidata.undistribute() RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     target regclass;
     undone integer := 0;
 BEGIN
-    PERFORM defidata.setup();
     PERFORM defidata.require_citus();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     FOR target IN SELECT d FROM defidata.distributed_tables() d LOOP
         PERFORM undistribute_table(target);
         undone := undone + 1;
     END LOOP;
     -- tables and the views over them were made anew: comments and the views' readers are lost
     IF undone > 0 THEN
-        PERFORM defidata.setup_tables(), defidata.setup_views(),
+        PERFORM defidata.comment_tables(), defidata.setup_views(),
                 defidata.copy_grants('week_series', 'mention_series'), defidata.copy_grants('week_series', 'metrics');
     END IF;
     RETURN undone;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_undistribute() IS 'brings the distributed tables back to the coordinator, with their rows; returns how many those were. 55000 without Citus';
-
-REVOKE ALL ON FUNCTION defidata.shard_keys(), defidata.distributed_tables(), defidata.require_citus(), defidata.prepare_workers(),
-    @extschema@.defidata_distribute(), @extschema@.defidata_undistribute() FROM PUBLIC;
+COMMENT ON FUNCTION defidata.undistribute() IS 'brings the distributed tables back to the coordinator, with their rows; returns how many those were. 55000 without Citus';

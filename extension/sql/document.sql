@@ -1,11 +1,4 @@
--- document.sql: what an API server serves, ready made: a JSON body with its
--- ETag for each path, replaced by publish together with the tables it shows.
---
--- A body is an array of objects that have the columns of the table as keys:
--- one object a rank (boards), a token (/tokenstats), a day (/alltweets), or an
--- hour (/history/SYMBOL).  /tokens has token and name; /topstats is one object
--- of generation, latest_hour and the arrays trending, volatile and decreasing;
--- /tokenstats/SYMBOL is one object.  Times are ISO 8601 in UTC.
+-- document.sql: what an API server serves, ready made.
 
 CREATE FUNCTION defidata.body_etag(body json) RETURNS text
     IMMUTABLE PARALLEL SAFE STRICT LANGUAGE sql
@@ -84,16 +77,15 @@ END
 $$;
 COMMENT ON FUNCTION defidata.token_body(text, text) IS 'the body of /tokenstats/SYMBOL or /history/SYMBOL; NULL for a token that token_stats does not have';
 
-CREATE FUNCTION @extschema@.defidata_document(path text, if_none_match text DEFAULT NULL, OUT status integer, OUT body json, OUT etag text,
+CREATE FUNCTION defidata.document(path text, if_none_match text, OUT status integer, OUT body json, OUT etag text,
                                   OUT generation bigint, OUT published_at timestamptz)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     -- no document has a path as long as that, and rtrim does not take a text of any length
     wanted constant text := CASE WHEN octet_length(path) <= 1000 THEN rtrim(path, '/') END;
     kind   constant text := lower(split_part(wanted, '/', 2) COLLATE "C");
 BEGIN
-    PERFORM defidata.setup();
     SELECT d.body, d.etag, d.generation, d.published_at INTO body, etag, generation, published_at
       FROM defidata.document d WHERE d.path = lower(wanted COLLATE "C");
     IF body IS NULL AND kind IN ('tokenstats', 'history') AND starts_with(wanted, '/') THEN
@@ -110,7 +102,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_document(text, text) IS 'the document of a path without regard to case, percent-decoded: the paths of defidata.document, /tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell when the body last changed; for one token, what is published';
-
-REVOKE ALL ON FUNCTION defidata.body_etag(json), defidata.rows_query(text, text), defidata.document_queries(),
-    defidata.publish_documents(), defidata.token_body(text, text), @extschema@.defidata_document(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.document(text, text) IS 'the document of a path without regard to case, percent-decoded: the paths of defidata.document, /tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell when the body last changed; for one token, what is published';

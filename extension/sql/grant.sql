@@ -38,13 +38,12 @@ END
 $$;
 COMMENT ON FUNCTION defidata.callable_functions(text) IS 'the functions that a level of defidata_grant may call';
 
-CREATE FUNCTION @extschema@.defidata_grant(role regrole, level text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.grant(role regrole, level text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     target text;
 BEGIN
-    PERFORM defidata.setup();
     IF level IS NULL OR level NOT IN ('reader', 'analyst', 'operator') THEN
         RAISE EXCEPTION 'level must be reader, analyst or operator, not %', quote_nullable(left(level, 80))
             USING ERRCODE = 'invalid_parameter_value';
@@ -63,6 +62,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';
-
-REVOKE ALL ON FUNCTION defidata.readable_tables(text), defidata.callable_functions(text), @extschema@.defidata_grant(regrole, text) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.grant(regrole, text) IS 'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run, backfill, reconcile, recompute, check, and read runs and status';

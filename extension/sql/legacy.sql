@@ -1,8 +1,4 @@
--- legacy.sql: for whoever comes from the old scripts: their tables as views, so
--- that an API server runs unchanged, and their history taken over.
---
--- The views stand in a schema of their own, where no old script's DROP TABLE
--- meets the real tables; the switch is the API role's search_path.
+-- legacy.sql: for whoever comes from the old scripts.
 
 CREATE FUNCTION defidata.legacy_views(OUT name text, OUT columns text[], OUT relation text, OUT comment text)
     RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
@@ -98,11 +94,10 @@ END
 $$;
 COMMENT ON FUNCTION defidata.make_legacy_view(text, text[], text, text) IS 'makes or replaces one view with its comments';
 
-CREATE FUNCTION @extschema@.defidata_legacy_views(schema name) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.legacy_views(schema name) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM defidata.setup();
     IF schema IS NULL OR schema = '' OR schema IN ('public', 'defidata', 'defidata_remote', 'information_schema') OR schema LIKE 'pg\_%' THEN
         RAISE EXCEPTION 'the old tables'' views cannot be made in schema %', quote_nullable(schema::text)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Name a schema of their own, for example legacy; it is created where it does not exist.';
@@ -115,18 +110,17 @@ BEGIN
        FROM defidata.legacy_views() v;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_legacy_views(name) IS 'makes or replaces, in a schema of their own, views with the names, columns and types of the old scripts'' tables; NULL is 0 there, and the comments of the columns tell where a formula differs. Grant USAGE on the schema and SELECT on its views to the API''s role and set its search_path. 22023: not a fitting schema; 42P16 or 42809: something else of that name is there';
+COMMENT ON FUNCTION defidata.legacy_views(name) IS 'makes or replaces, in a schema of their own, views with the names, columns and types of the old scripts'' tables; NULL is 0 there, and the comments of the columns tell where a formula differs. Grant USAGE on the schema and SELECT on its views to the API''s role and set its search_path. 22023: not a fitting schema; 42P16 or 42809: something else of that name is there';
 
-CREATE FUNCTION @extschema@.defidata_import_legacy(relation regclass) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.import_legacy(relation regclass) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     until constant timestamptz := defidata.hour_of(now()) + interval '1 hour';
     batch defidata.batch;
     rows  bigint := 0;
 BEGIN
-    PERFORM defidata.setup();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     IF EXISTS (SELECT FROM defidata.source s WHERE s.name = 'legacy') THEN
         RAISE EXCEPTION 'a source named legacy is attached' USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Its rows are read by every refresh already; otherwise detach it with defidata_detach(''legacy'') first.';
@@ -147,7 +141,4 @@ BEGIN
     RETURN rows;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_import_legacy(regclass) IS 'takes over the hours that no source has delivered from an old tweetvolumescleaned (id, timestamp, symbol, count, sentiment), as rows of source legacy, and returns how many rows are new; the next compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or 42804: wrong shape; 55000: a source named legacy is attached';
-
-REVOKE ALL ON FUNCTION defidata.legacy_views(), defidata.legacy_columns(), defidata.make_legacy_view(text, text[], text, text),
-    @extschema@.defidata_legacy_views(name), @extschema@.defidata_import_legacy(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.import_legacy(regclass) IS 'takes over the hours that no source has delivered from an old tweetvolumescleaned (id, timestamp, symbol, count, sentiment), as rows of source legacy, and returns how many rows are new; the next compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or 42804: wrong shape; 55000: a source named legacy is attached';

@@ -1,4 +1,4 @@
--- maintain.sql: cleaning the copy again, and deleting what is old.
+-- maintain.sql: cleaning the copy again, deleting what is old, checksums.
 
 -- Rows are judged here, where the list is, and then changed by key.
 CREATE FUNCTION defidata.reclean_mentions(from_at timestamptz, until_at timestamptz) RETURNS bigint
@@ -50,22 +50,21 @@ END
 $$;
 COMMENT ON FUNCTION defidata.reclean_prices() IS 'cleans the symbols of all quotes again; returns how many changed';
 
-CREATE FUNCTION @extschema@.defidata_reclean() RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.reclean() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     week    timestamptz;
     changed bigint := 0;
 BEGIN
-    PERFORM defidata.setup();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     FOR week IN SELECT DISTINCT defidata.week_of(h.hour) FROM defidata.hours h LOOP
         changed := changed + defidata.reclean_mentions(week, week + interval '168 hours');
     END LOOP;
     RETURN changed + defidata.reclean_prices();
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_reclean() IS 'cleans the raw copy again after the list or a rule has changed; returns how many rows changed. The next compute takes the changed hours up';
+COMMENT ON FUNCTION defidata.reclean() IS 'cleans the raw copy again after the list or a rule has changed; returns how many rows changed. The next compute takes the changed hours up';
 
 -- Hours newer than this feed a window of what is published.
 CREATE FUNCTION defidata.expiry(retention text) RETURNS timestamptz
@@ -82,8 +81,8 @@ END
 $$;
 COMMENT ON FUNCTION defidata.expiry(text) IS 'the time before which a retention setting deletes; NULL where it keeps everything';
 
-CREATE FUNCTION @extschema@.defidata_expire(OUT relation text, OUT deleted bigint) RETURNS SETOF record
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.expire(OUT relation text, OUT deleted bigint) RETURNS SETOF record
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     raw_end     timestamptz;
@@ -92,8 +91,7 @@ DECLARE
     due         record;
     stage       bigint;
 BEGIN
-    PERFORM defidata.setup();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     stage := defidata.start_stage(NULL, 'expire', 'expire');
     raw_end := defidata.expiry('raw_retention');
     -- whole weeks, as they are stored, and none that metrics inside the retention reach back to; so never the open day
@@ -114,90 +112,4 @@ BEGIN
     PERFORM defidata.finish_stage(stage);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_expire() IS 'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that feed a window of what is published; returns the rows deleted by table';
-
-CREATE FUNCTION @extschema@.defidata_checksum(relation regclass) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
-    SET extra_float_digits = 1 SET bytea_output = 'hex'
-AS $$
-DECLARE
-    names    text;
-    checksum text;
-BEGIN
-    SELECT string_agg(format(CASE a.atttypid WHEN 'timestamptz'::regtype THEN '%I AT TIME ZONE ''UTC''' ELSE '%I' END, a.attname),
-                      ', ' ORDER BY a.attname COLLATE "C") INTO names
-      FROM pg_attribute a
-     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
-       AND a.attname <> ALL ('{fetched_at,former_hour,summed,measured,published,started_at,finished_at,published_at,attached_at,chosen_at,seen_at,generation,run,pid}');
-    IF names IS NULL THEN
-        RAISE EXCEPTION 'there is no relation with columns to sum' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    EXECUTE format('SELECT count(*) || '':'' || COALESCE(sum(hashtextextended(ROW(%s)::text, 0)), 0) FROM %s', names, relation) INTO checksum;
-    RETURN checksum;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.defidata_checksum(regclass) IS 'count and sum of row hashes, independent of order and time zone; leaves out record times, marks of work and surrogate ids. Needs SELECT on the relation';
-
--- As delivered ("btc") or as listed.
-CREATE FUNCTION defidata.known_token(symbol text) RETURNS text
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN COALESCE((SELECT t.token FROM defidata.token_stats t WHERE t.token = symbol), defidata.clean(symbol), symbol);
-END
-$$;
-COMMENT ON FUNCTION defidata.known_token(text) IS 'the token that a symbol typed by a user stands for; the symbol itself where it is none';
-
-CREATE FUNCTION defidata.history(token text, span interval)
-    RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
-AS $$
-DECLARE
-    latest  timestamptz;
-    since   timestamptz;
-    subject text;
-    max_age interval;
-BEGIN
-    PERFORM defidata.setup();
-    IF history.token IS NULL THEN
-        RAISE EXCEPTION 'token must not be null' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF span IS NULL OR span < '1 hour' OR span > '100 years' THEN
-        RAISE EXCEPTION 'span must be at least 1 hour and at most 100 years' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    max_age := defidata.setting_value('price_max_age');
-    subject := defidata.known_token(history.token);
-    SELECT p.latest_hour INTO latest FROM defidata.publication p;
-    since := defidata.hour_of(latest - span) + interval '1 hour';
-    RETURN QUERY
-    -- an hour without a quote has the last one before it, unless that is too old
-    WITH quote AS MATERIALIZED (
-        SELECT DISTINCT ON (1) date_bin('1 hour', p.at - interval '1 microsecond', '2001-01-01 00:00:00+00') AS hour, p.at, p.price
-          FROM defidata.token_asset a
-          JOIN defidata.prices p ON p.token = a.token AND p.source = a.source AND p.asset = a.asset
-         WHERE a.token = subject AND p.reason IS NULL AND p.at > since - max_age AND p.at <= latest + interval '1 hour'
-         ORDER BY 1, p.at DESC, p.id DESC)
-    SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment,
-           CASE WHEN c.at > c.hour + interval '1 hour' - max_age THEN c.price END
-      FROM (SELECT d.hour, d.at, first_value(d.price) OVER (PARTITION BY d.at ORDER BY d.hour) AS price
-              FROM (SELECT t.hour, q.price, max(q.at) OVER (ORDER BY t.hour) AS at
-                      FROM (SELECT generate_series(since, latest, interval '1 hour') AS hour UNION SELECT b.hour FROM quote b) t
-                      LEFT JOIN quote q ON q.hour = t.hour) d) c
-      LEFT JOIN defidata.hours h ON h.hour = c.hour
-      LEFT JOIN (SELECT e.* FROM defidata.mention_series s, LATERAL defidata.entries(s.series) e
-                  WHERE s.token = subject AND s.start >= defidata.week_of(since) AND s.start <= latest) e ON e.hour = c.hour
-     WHERE c.hour >= since
-     ORDER BY c.hour;
-END
-$$;
-COMMENT ON FUNCTION defidata.history(text, interval) IS 'the hours of a token; see defidata_history';
-
-CREATE FUNCTION @extschema@.defidata_history(token text, span interval DEFAULT '7 days')
-    RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8) LANGUAGE sql
-BEGIN ATOMIC
-    SELECT * FROM defidata.history(token, span);
-END;
-COMMENT ON FUNCTION @extschema@.defidata_history(text, interval) IS 'one row for each clock hour up to the published one: mentions (0 where observed without one, NULL in an outage), mean sentiment, and the newest quote at the hour''s end';
-
-REVOKE ALL ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz), defidata.reclean_prices(), @extschema@.defidata_reclean(),
-    defidata.expiry(text), @extschema@.defidata_expire(), @extschema@.defidata_checksum(regclass),
-    defidata.known_token(text), defidata.history(text, interval), @extschema@.defidata_history(text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.expire() IS 'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that feed a window of what is published; returns the rows deleted by table';

@@ -1,11 +1,5 @@
 -- price.sql: one asset for each token, its price figures, and price documents.
 
-CREATE FUNCTION defidata.price_reject_reason(at timestamptz, symbol text, price float8, as_of timestamptz) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
-    RETURN COALESCE(defidata.reject_reason(defidata.hour_of(at), symbol, 0, NULL, as_of),
-                    CASE WHEN price > 0 AND price < 'infinity' THEN NULL ELSE 'price' END);
-COMMENT ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz) IS 'why a quote is rejected: hour, symbol, disabled or price; NULL where it is fine';
-
 -- Several assets can share a symbol.  The one with the largest market cap
 -- stands for the token and keeps standing until it has had no quotes for a
 -- week, so that a flip of ranks fabricates no returns.
@@ -114,20 +108,19 @@ END
 $$;
 COMMENT ON FUNCTION defidata.document_quotes(jsonb) IS 'the quotes of a CoinMarketCap or CoinGecko document, figures as text';
 
-CREATE FUNCTION @extschema@.defidata_load_prices(document jsonb) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.load_prices(document jsonb) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     stored    bigint;
     loaded_at constant timestamptz := clock_timestamp();
 BEGIN
-    PERFORM defidata.setup();
     IF document IS NULL OR (SELECT count(*) FROM defidata.document_quotes(document)) = 0 AND document NOT IN ('[]', '{"data": []}') THEN
         RAISE EXCEPTION 'the document holds no quotes' USING ERRCODE = 'invalid_parameter_value',
             DETAIL = COALESCE('It says: ' || (document #>> '{status,error_message}'), 'It begins with: ' || left(document::text, 80), 'It is NULL.'),
             HINT = 'Expected are CoinMarketCap listings (data[].quote.USD) or CoinGecko markets ([].current_price).';
     END IF;
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     INSERT INTO defidata.prices AS p (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
     SELECT 'documents', q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, q.asset, q.at, q.price,
            q.change_24h / 100, q.volume_24h, q.market_cap, loaded_at, q.symbol, q.reason
@@ -149,19 +142,4 @@ BEGIN
     RETURN stored;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_load_prices(jsonb) IS 'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents, numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds no quotes';
-
-CREATE FUNCTION defidata.parse_instant(at text, otherwise timestamptz) RETURNS timestamptz
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
-AS $$
-BEGIN
-    RETURN COALESCE(at::timestamptz, otherwise);
-EXCEPTION WHEN data_exception THEN
-    RETURN otherwise;
-END
-$$;
-COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS 'an ISO 8601 time, UTC where it names no zone; otherwise where it is NULL or none';
-
-REVOKE ALL ON FUNCTION defidata.price_reject_reason(timestamptz, text, float8, timestamptz), defidata.choose_assets(timestamptz),
-    defidata.price_change(float8, float8), defidata.price_stats(timestamptz),
-    defidata.document_quotes(jsonb), @extschema@.defidata_load_prices(jsonb), defidata.parse_instant(text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.load_prices(jsonb) IS 'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents, numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds no quotes';

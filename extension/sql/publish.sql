@@ -1,6 +1,4 @@
--- publish.sql: token_stats, boards and daily_mentions as of the latest settled
--- hour, replaced by changes of rows, never by DROP or TRUNCATE, so that every
--- reader sees one whole generation and waits for nobody.
+-- publish.sql: token_stats, boards and daily_mentions as of the latest settled hour.
 
 CREATE FUNCTION defidata.settle_hours() RETURNS timestamptz
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
@@ -192,14 +190,13 @@ $$;
 COMMENT ON FUNCTION defidata.publish_boards() IS 'fills the boards from token_stats as it stands, as a new generation where one changed';
 
 CREATE FUNCTION defidata.publish() RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     latest  timestamptz;
     changed bigint;
 BEGIN
-    PERFORM defidata.setup();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     latest := defidata.settle_hours();
     IF latest IS NULL THEN
         RETURN 0;
@@ -213,13 +210,32 @@ END
 $$;
 COMMENT ON FUNCTION defidata.publish() IS 'the publish stage; see defidata_publish';
 
-CREATE FUNCTION @extschema@.defidata_publish() RETURNS bigint LANGUAGE sql
-BEGIN ATOMIC
-    SELECT defidata.publish();
-END;
-COMMENT ON FUNCTION @extschema@.defidata_publish() IS 'replaces token_stats, boards and daily_mentions as of the latest settled hour; returns how many rows changed. Where one did, generation and history grow and the channel defidata is notified';
+CREATE FUNCTION defidata.add_board(name text, metric text, direction text, min_mentions double precision,
+                                   size integer) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM defidata.lock('writer');
+    PERFORM defidata.setup_board(name, metric, direction, min_mentions, size);
+    IF EXISTS (SELECT FROM defidata.token_stats) THEN
+        PERFORM defidata.publish_boards();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.add_board(text, text, text, double precision, integer) IS 'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
 
-REVOKE ALL ON FUNCTION defidata.settle_hours(), defidata.metrics_of(timestamptz), defidata.replace_contents(regclass, text, timestamptz),
-    defidata.publish_token_stats(timestamptz), defidata.publish_days(timestamptz),
-    defidata.fill_boards(), defidata.announce(timestamptz), defidata.publish_boards(), defidata.publish(),
-    @extschema@.defidata_publish() FROM PUBLIC;
+CREATE FUNCTION defidata.drop_board(name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM defidata.lock('writer');
+    DELETE FROM defidata.board b WHERE b.name = drop_board.name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'board % does not exist', quote_nullable(left(name, 80)) USING ERRCODE = 'undefined_object',
+            HINT = 'SELECT name FROM defidata.board lists the boards.';
+    END IF;
+    EXECUTE format('DROP TABLE defidata.%I', name);
+    PERFORM defidata.publish_documents();
+END
+$$;
+COMMENT ON FUNCTION defidata.drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';

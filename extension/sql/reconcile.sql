@@ -68,9 +68,9 @@ END
 $$;
 COMMENT ON FUNCTION defidata.reconcile_source(text, timestamptz, timestamptz, boolean) IS 'reads the differing hours of a mentions source again and reports them';
 
-CREATE FUNCTION @extschema@.defidata_reconcile(since interval DEFAULT '14 days', apply_deletes boolean DEFAULT false)
+CREATE FUNCTION defidata.reconcile(since interval, apply_deletes boolean)
     RETURNS TABLE (source text, hour timestamptz, remote_rows bigint, local_rows bigint, action text)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     src       record;
@@ -79,12 +79,11 @@ DECLARE
     stage     bigint;
     found     bigint := 0;
 BEGIN
-    PERFORM defidata.setup();
     IF since IS NULL OR since < '0' OR since > '100 years' OR apply_deletes IS NULL THEN
         RAISE EXCEPTION 'since must be an interval of 0 to 100 years, apply_deletes true or false' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM defidata.require_source();
-    PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    PERFORM defidata.lock('writer');
     PERFORM defidata.mark_interrupted();
     stage := defidata.start_stage(NULL, 'reconcile', 'reconcile');
     retention := defidata.setting_value('raw_retention');
@@ -108,7 +107,4 @@ BEGIN
     PERFORM defidata.note_counts(stage, jsonb_build_object('hours', found)), defidata.finish_stage(stage);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_reconcile(interval, boolean) IS 'compares count and checksum of each hour since now() - since with its source, reads the hours that differ again, computes and publishes. action: read again; kept or deleted, where the source holds rows no more; uncopied, where it holds rows that cannot be copied. Deletes only with apply_deletes';
-
-REVOKE ALL ON FUNCTION defidata.find_deleted(text, timestamptz), defidata.reconcile_source(text, timestamptz, timestamptz, boolean),
-    @extschema@.defidata_reconcile(interval, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.reconcile(interval, boolean) IS 'compares count and checksum of each hour since now() - since with its source, reads the hours that differ again, computes and publishes. action: read again; kept or deleted, where the source holds rows no more; uncopied, where it holds rows that cannot be copied. Deletes only with apply_deletes';

@@ -1,10 +1,4 @@
--- report.sql: one self-contained HTML page for people who look, and one for a
--- token.  The SQL/XML functions do the escaping, so that a hostile name is text;
--- there is no script, and a content security policy that allows none.
---
--- Browsers read the page as HTML: an element that has to be closed by a tag of its
--- own must not be empty here, and the style sheet has none of the characters that XML escapes.
--- Words stand beside the drawings rather than in them: those stretch with the screen.
+-- report.sql: one self-contained HTML page for people who look, and one for a token.
 
 CREATE FUNCTION defidata.require_xml() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -17,8 +11,6 @@ EXCEPTION WHEN feature_not_supported THEN
 END
 $$;
 COMMENT ON FUNCTION defidata.require_xml() IS 'raises 0A000 where the server was built without libxml';
-
--- How figures are written.
 
 CREATE FUNCTION defidata.show_number(figure float8) RETURNS text
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
@@ -54,8 +46,6 @@ CREATE FUNCTION defidata.show_time(at timestamptz) RETURNS text
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN COALESCE(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'never');
 COMMENT ON FUNCTION defidata.show_time(timestamptz) IS 'a time in UTC to the minute; never for NULL';
-
--- The drawings.
 
 CREATE FUNCTION defidata.line_path(figures float8[], low float8, high float8) RETURNS text
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
@@ -122,8 +112,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.recent_mentions(text, timestamptz) IS 'what a sparkline shows: mentions an hour over the 7 days up to latest';
-
--- The parts of the page.
 
 CREATE FUNCTION defidata.report_table(head text[], body xml, class text DEFAULT '') RETURNS xml
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
@@ -250,7 +238,7 @@ BEGIN
             SELECT xmlagg(xmlelement(NAME tr, xmlelement(NAME th, xmlattributes('row' AS scope), s.name),
                        xmlelement(NAME td, xmlelement(NAME span, xmlattributes('state ' || s.state AS class), s.state)),
                        xmlelement(NAME td, s.value), xmlelement(NAME td, xmlattributes(CASE WHEN s.hint IS NULL THEN 'none' END AS class), COALESCE(s.hint, '–'))) ORDER BY s.position)
-              FROM defidata.status_rows() WITH ORDINALITY s (name, state, value, hint, position)), 'words'));
+              FROM defidata.status() WITH ORDINALITY s (name, state, value, hint, position)), 'words'));
 END
 $$;
 COMMENT ON FUNCTION defidata.report_status() IS 'defidata.status as a card';
@@ -347,13 +335,14 @@ CREATE FUNCTION defidata.report_page(title text, note text, content xml) RETURNS
 COMMENT ON FUNCTION defidata.report_page(text, text, xml) IS 'a whole HTML page';
 
 CREATE FUNCTION defidata.report() RETURNS text
-    STABLE LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET jit = off
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET jit = off
 AS $$
 DECLARE
     seen      record;
     -- what tells of the machinery is for those who may read it elsewhere
     for_staff constant boolean := has_table_privilege(session_user, 'defidata.status', 'SELECT');
 BEGIN
+    PERFORM defidata.require_xml();
     SELECT p.generation, p.latest_hour, p.published_at, (SELECT count(*) FROM defidata.token_stats) AS tokens,
            (SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > p.latest_hour - interval '24 hours' AND h.hour <= p.latest_hour) AS mentions,
            (SELECT count(*) / 336.0 FROM defidata.hours h WHERE h.rows > 0 AND h.hour > p.latest_hour - interval '336 hours' AND h.hour <= p.latest_hour) AS coverage
@@ -366,14 +355,46 @@ BEGIN
                 defidata.report_figure('Tokens in 14 days', to_char(seen.tokens, 'FM999,990')),
                 defidata.report_figure('Coverage of 14 days', defidata.show_percent(CASE WHEN seen.latest_hour IS NOT NULL THEN seen.coverage END)),
                 CASE WHEN for_staff THEN defidata.report_figure('Status', (SELECT CASE WHEN 'fail' = ANY (array_agg(s.state)) THEN 'fail'
-                    WHEN 'warn' = ANY (array_agg(s.state)) THEN 'warn' ELSE 'ok' END FROM defidata.status_rows() s)) END),
+                    WHEN 'warn' = ANY (array_agg(s.state)) THEN 'warn' ELSE 'ok' END FROM defidata.status() s)) END),
             -- the three main boards first
             (SELECT xmlagg(defidata.report_board(b.name) ORDER BY array_position('{trending,decreasing,volatile}', b.name), b.name) FROM defidata.board b),
             defidata.report_days(), defidata.report_coverage(seen.latest_hour),
             CASE WHEN for_staff THEN xmlconcat(defidata.report_run(), defidata.report_status()) END));
 END
 $$;
+
+CREATE FUNCTION defidata.report(token text) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET jit = off
+AS $$
+DECLARE
+    t record;
+BEGIN
+    PERFORM defidata.require_xml();
+    IF token IS NULL THEN
+        RAISE EXCEPTION 'a token is needed' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'defidata_report() without an argument reports on all of them.';
+    END IF;
+    SELECT s.* INTO t FROM defidata.token_stats s WHERE s.token = defidata.known_token(report.token);
+    IF NOT FOUND THEN
+        RETURN defidata.report_page(COALESCE(NULLIF(left(token, 80), ''), '?'), 'No such token was mentioned in the last 14 days.',
+                                    xmlelement(NAME p, 'SELECT token FROM defidata.token_stats lists those that were.'));
+    END IF;
+    RETURN defidata.report_page(concat_ws(' – ', t.token, t.name), 'The hour from ' || defidata.show_time(t.hour),
+        xmlconcat(
+            xmlelement(NAME dl, xmlattributes('figures' AS class),
+                (SELECT xmlagg(defidata.report_figure(v.name, defidata.show_metric(v.metric, v.figure)) ORDER BY v.position)
+                   FROM (VALUES (1, 'Mentions in 24 h', 'mentions_24h', t.mentions_24h), (2, 'Share of all', 'dominance_24h', t.dominance_24h),
+                                (3, 'Change 24 h', 'change_24h', t.change_24h), (4, 'Change 7 days', 'change_7d', t.change_7d),
+                                (5, 'Trend', 'trend_24h', t.trend_24h), (6, 'Surge', 'surge_14d', t.surge_14d),
+                                (7, 'Spread 7 days', 'rsd_7d', t.rsd_7d), (8, 'Sentiment 24 h', 'sentiment_24h', t.sentiment_24h),
+                                (9, 'Price', 'price', t.price), (10, 'Price 24 h', 'price_change_24h', t.price_change_24h),
+                                (11, 'Volatility', 'price_volatility_7d', t.price_volatility_7d), (12, 'Market cap', 'market_cap', t.market_cap))
+                        v (position, name, metric, figure))),
+            defidata.report_token(t.token, t.hour)));
+END
+$$;
 COMMENT ON FUNCTION defidata.report() IS 'the page of defidata_report()';
+COMMENT ON FUNCTION defidata.report(text) IS 'the page of defidata_report(token)';
 
 -- Means and sentiment of every clock hour, silent ones included.
 CREATE FUNCTION defidata.report_token(subject text, latest timestamptz) RETURNS xml
@@ -400,63 +421,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.report_token(text, timestamptz) IS 'the charts of a token over the 14 days up to latest';
-
-CREATE FUNCTION defidata.report(token text) RETURNS text
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET jit = off
-AS $$
-DECLARE
-    t record;
-BEGIN
-    IF token IS NULL THEN
-        RAISE EXCEPTION 'a token is needed' USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'defidata_report() without an argument reports on all of them.';
-    END IF;
-    SELECT s.* INTO t FROM defidata.token_stats s WHERE s.token = defidata.known_token(report.token);
-    IF NOT FOUND THEN
-        RETURN defidata.report_page(COALESCE(NULLIF(left(token, 80), ''), '?'), 'No such token was mentioned in the last 14 days.',
-                                    xmlelement(NAME p, 'SELECT token FROM defidata.token_stats lists those that were.'));
-    END IF;
-    RETURN defidata.report_page(concat_ws(' – ', t.token, t.name), 'The hour from ' || defidata.show_time(t.hour),
-        xmlconcat(
-            xmlelement(NAME dl, xmlattributes('figures' AS class),
-                (SELECT xmlagg(defidata.report_figure(v.name, defidata.show_metric(v.metric, v.figure)) ORDER BY v.position)
-                   FROM (VALUES (1, 'Mentions in 24 h', 'mentions_24h', t.mentions_24h), (2, 'Share of all', 'dominance_24h', t.dominance_24h),
-                                (3, 'Change 24 h', 'change_24h', t.change_24h), (4, 'Change 7 days', 'change_7d', t.change_7d),
-                                (5, 'Trend', 'trend_24h', t.trend_24h), (6, 'Surge', 'surge_14d', t.surge_14d),
-                                (7, 'Spread 7 days', 'rsd_7d', t.rsd_7d), (8, 'Sentiment 24 h', 'sentiment_24h', t.sentiment_24h),
-                                (9, 'Price', 'price', t.price), (10, 'Price 24 h', 'price_change_24h', t.price_change_24h),
-                                (11, 'Volatility', 'price_volatility_7d', t.price_volatility_7d), (12, 'Market cap', 'market_cap', t.market_cap))
-                        v (position, name, metric, figure))),
-            defidata.report_token(t.token, t.hour)));
-END
-$$;
-COMMENT ON FUNCTION defidata.report(text) IS 'the page of defidata_report(token)';
-
-CREATE FUNCTION @extschema@.defidata_report() RETURNS text
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM defidata.setup(), defidata.require_xml();
-    RETURN defidata.report();
-END
-$$;
-COMMENT ON FUNCTION @extschema@.defidata_report() IS 'a self-contained HTML page: every board with sparklines, mentions per day, coverage with its outages, and, for a session user who may read defidata.status, status and last run. psql -XAtc ''SELECT defidata_report()'' writes it. 0A000 where the server was built without libxml';
-
-CREATE FUNCTION @extschema@.defidata_report(token text) RETURNS text
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM defidata.setup(), defidata.require_xml();
-    RETURN defidata.report(token);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.defidata_report(text) IS 'a self-contained HTML page on one token: its figures, and mentions, moving averages, sentiment and price of the last 14 days. 22023 for NULL; 0A000 where the server was built without libxml';
-
-REVOKE ALL ON FUNCTION defidata.require_xml(), defidata.show_number(float8), defidata.show_percent(float8), defidata.show_change(float8),
-    defidata.show_metric(text, float8), defidata.show_time(timestamptz), defidata.line_path(float8[], float8, float8),
-    defidata.drawing(text, text, xml, integer, integer), defidata.line_drawing(text, text, float8[], float8, float8),
-    defidata.line_chart(text, text, text[], float8[], timestamptz[], float8), defidata.recent_mentions(text, timestamptz),
-    defidata.report_table(text[], xml, text), defidata.report_figure(text, text), defidata.report_board(text), defidata.report_days(),
-    defidata.report_outages(timestamptz), defidata.report_coverage(timestamptz), defidata.report_status(), defidata.report_run(),
-    defidata.report_style(), defidata.report_page(text, text, xml), defidata.report(), defidata.report_token(text, timestamptz),
-    defidata.report(text), @extschema@.defidata_report(), @extschema@.defidata_report(text) FROM PUBLIC;

@@ -1,97 +1,8 @@
--- run.sql: the whole cycle, in one transaction or in many, and its records.
---
--- Whoever runs the cycle holds the lock 'cycle' in each of its transactions.
--- The procedures commit, so they can be neither SECURITY DEFINER nor have a SET
--- clause: they only call functions, by full name.
+-- run.sql: the whole cycle, in one transaction or in many.
 
-CREATE FUNCTION defidata.start_stage(run bigint, trigger text, stage text) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    started bigint;
-BEGIN
-    INSERT INTO defidata.runs (run, trigger, stage, status, started_at, pid)
-    VALUES (start_stage.run, start_stage.trigger, start_stage.stage, 'running', clock_timestamp(), pg_backend_pid()) RETURNING id INTO started;
-    IF start_stage.run IS NULL THEN
-        UPDATE defidata.runs r SET run = started WHERE r.id = started;
-    END IF;
-    RETURN started;
-END
-$$;
-COMMENT ON FUNCTION defidata.start_stage(bigint, text, text) IS 'records that a stage runs; run: the id of the run''s first record, NULL for that record itself';
-
-CREATE FUNCTION defidata.note_counts(stage bigint, counts jsonb) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    UPDATE defidata.runs r SET counts = defidata.add_counts(r.counts, note_counts.counts) WHERE r.id = note_counts.stage;
-END
-$$;
-COMMENT ON FUNCTION defidata.note_counts(bigint, jsonb) IS 'adds counts to the record of a stage';
-
-CREATE FUNCTION defidata.finish_stage(stage bigint) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    UPDATE defidata.runs r
-       SET status = 'ok', finished_at = clock_timestamp(),
-           latest_hour = CASE r.stage WHEN 'publish' THEN (SELECT p.latest_hour FROM defidata.publication p)
-                                      ELSE (SELECT max(h.hour) FROM defidata.hours h) END
-     WHERE r.id = finish_stage.stage;
-END
-$$;
-COMMENT ON FUNCTION defidata.finish_stage(bigint) IS 'records that a stage has succeeded';
-
-CREATE TYPE defidata.failure AS (
-    sqlstate text,
-    message  text,
-    detail   text,
-    hint     text
-);
-COMMENT ON TYPE defidata.failure IS 'an error that a step of a run met';
-COMMENT ON COLUMN defidata.failure.sqlstate IS 'its SQLSTATE; NULL where nothing failed';
-COMMENT ON COLUMN defidata.failure.message IS 'what is wrong';
-COMMENT ON COLUMN defidata.failure.detail IS 'its DETAIL, where it has one';
-COMMENT ON COLUMN defidata.failure.hint IS 'the next step, where there is one';
-
-CREATE FUNCTION defidata.record_failure(stage bigint, INOUT failure defidata.failure)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    UPDATE defidata.runs r
-       SET status = 'failed', finished_at = clock_timestamp(), sqlstate = failure.sqlstate,
-           error = concat_ws(': ', failure.message, NULLIF(failure.detail, ''))
-     WHERE r.id = record_failure.stage
-    RETURNING concat_ws(' ', format('Stage %s of run %s failed.', r.stage, r.run), NULLIF(failure.detail, '')) INTO failure.detail;
-    failure.hint := COALESCE(NULLIF(failure.hint, ''), 'defidata.runs has the record; the next run takes the work up where this one left it.');
-END
-$$;
-COMMENT ON FUNCTION defidata.record_failure(bigint, defidata.failure) IS 'records that a stage has failed and completes the error with the stage and the next step';
-
--- A record that says running, of a process that is gone, was interrupted.
-CREATE FUNCTION defidata.has_died(pid integer, started_at timestamptz) RETURNS boolean
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN NOT EXISTS (SELECT FROM pg_stat_activity a
-                        WHERE a.pid = has_died.pid AND a.pid <> pg_backend_pid() AND COALESCE(a.backend_start <= has_died.started_at, true));
-END
-$$;
-COMMENT ON FUNCTION defidata.has_died(integer, timestamptz) IS 'whether the process that began a stage works on it no more';
-
-CREATE FUNCTION defidata.mark_interrupted() RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    UPDATE defidata.runs r SET status = 'interrupted', finished_at = clock_timestamp()
-     WHERE r.status = 'running' AND defidata.has_died(r.pid, r.started_at);
-END
-$$;
-COMMENT ON FUNCTION defidata.mark_interrupted() IS 'marks the records of runs whose process has died';
-
-CREATE FUNCTION @extschema@.defidata_refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint, OUT inserted bigint, OUT updated bigint,
+CREATE FUNCTION defidata.refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint, OUT inserted bigint, OUT updated bigint,
                                  OUT rejected bigint, OUT computed bigint, OUT published bigint, OUT elapsed interval)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     started constant timestamptz := clock_timestamp();
@@ -99,10 +10,9 @@ DECLARE
     run     bigint;
     counts  jsonb;
 BEGIN
-    PERFORM defidata.setup();
     status := 'skipped';
-    IF pg_try_advisory_xact_lock(defidata.lock_key('cycle')) THEN
-        PERFORM pg_advisory_xact_lock(defidata.lock_key('writer'));
+    IF defidata.try_lock('cycle') THEN
+        PERFORM defidata.lock('writer');
         PERFORM defidata.mark_interrupted();
         run := defidata.start_stage(NULL, 'refresh', 'import');
         counts := defidata.import(NULL);
@@ -123,7 +33,7 @@ BEGIN
     elapsed := clock_timestamp() - started;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_refresh() IS 'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped beside a running refresh or run; computed: rows of metrics written; published: rows changed that readers see';
+COMMENT ON FUNCTION defidata.refresh() IS 'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped beside a running refresh or run; computed: rows of metrics written; published: rows changed that readers see';
 
 -- Begins a run, unless another one is under way.
 CREATE FUNCTION defidata.start_run() RETURNS bigint
@@ -131,7 +41,7 @@ CREATE FUNCTION defidata.start_run() RETURNS bigint
 AS $$
 BEGIN
     PERFORM defidata.setup();
-    IF NOT pg_try_advisory_xact_lock(defidata.lock_key('cycle')) THEN
+    IF NOT defidata.try_lock('cycle') THEN
         INSERT INTO defidata.runs (trigger, stage, status, started_at, finished_at, pid)
         VALUES ('run', 'import', 'skipped', clock_timestamp(), clock_timestamp(), pg_backend_pid());
         RETURN NULL;
@@ -147,7 +57,7 @@ CREATE FUNCTION defidata.lock_cycle(trigger text) RETURNS void
 AS $$
 BEGIN
     IF trigger = 'run' THEN
-        PERFORM pg_advisory_xact_lock(defidata.lock_key('cycle'));
+        PERFORM defidata.lock('cycle');
     END IF;
 END
 $$;
@@ -293,38 +203,3 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE defidata.run_publish(bigint, text) IS 'the publish stage in a transaction of its own';
-
-CREATE PROCEDURE @extschema@.defidata_run()
-    LANGUAGE plpgsql
-AS $$
-DECLARE
-    run   bigint;
-    stage bigint;
-BEGIN
-    run := defidata.start_run();
-    COMMIT;
-    IF run IS NULL THEN
-        RAISE NOTICE 'another refresh or run is under way';
-        RETURN;
-    END IF;
-    CALL defidata.run_import(run, 'run', NULL::timestamptz, NULL::timestamptz);
-    PERFORM defidata.finish_stage(run);
-    stage := defidata.start_stage(run, 'run', 'compute');
-    COMMIT;
-    CALL defidata.run_compute(stage, 'run', 'infinity'::timestamptz);
-    PERFORM defidata.finish_stage(stage);
-    stage := defidata.start_stage(run, 'run', 'publish');
-    COMMIT;
-    CALL defidata.run_publish(stage, 'run');
-    PERFORM defidata.finish_stage(stage);
-    COMMIT;
-END
-$$;
-COMMENT ON PROCEDURE @extschema@.defidata_run() IS 'the cycle of defidata_refresh with a commit after each stage and batch, each stage on record in defidata.runs, also where it fails; the error is raised again. For pg_cron';
-
-REVOKE ALL ON FUNCTION defidata.start_stage(bigint, text, text), defidata.note_counts(bigint, jsonb), defidata.finish_stage(bigint),
-    defidata.record_failure(bigint, defidata.failure), defidata.has_died(integer, timestamptz), defidata.mark_interrupted(), @extschema@.defidata_refresh(), defidata.start_run(),
-    defidata.lock_cycle(text), defidata.try_plan(text, timestamptz, timestamptz), defidata.try_batch(bigint, text, defidata.batch),
-    defidata.try_compute(bigint, text, timestamptz), defidata.try_publish(bigint, text) FROM PUBLIC;
-REVOKE ALL ON PROCEDURE defidata.fail(bigint, defidata.failure), defidata.run_import(bigint, text, timestamptz, timestamptz),
-    defidata.run_compute(bigint, text, timestamptz), defidata.run_publish(bigint, text), @extschema@.defidata_run() FROM PUBLIC;

@@ -88,15 +88,14 @@ END
 $$;
 COMMENT ON FUNCTION defidata.jobs(text) IS 'the jobs that defidata_schedule makes, with the given schedule for the cycle';
 
-CREATE FUNCTION @extschema@.defidata_schedule(schedule text DEFAULT '5 * * * *') RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.schedule(schedule text) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     cycle bigint;
     wanted record;
     job_id bigint;
 BEGIN
-    PERFORM defidata.setup();
     IF schedule IS NULL THEN
         RAISE EXCEPTION 'a schedule is needed' USING ERRCODE = 'invalid_parameter_value', HINT = 'For example ''5 * * * *''.';
     END IF;
@@ -110,10 +109,10 @@ BEGIN
     RETURN cycle;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_schedule(text) IS 'has pg_cron run the cycle by the schedule, a reconcile and an expiry each day, as the extension''s owner; returns the job id of the cycle. 55000 where pg_cron cannot run jobs here; a WARNING where pg_hba.conf would refuse them';
+COMMENT ON FUNCTION defidata.schedule(text) IS 'has pg_cron run the cycle by the schedule, a reconcile and an expiry each day, as the extension''s owner; returns the job id of the cycle. 55000 where pg_cron cannot run jobs here; a WARNING where pg_hba.conf would refuse them';
 
-CREATE FUNCTION @extschema@.defidata_unschedule() RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.unschedule() RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     removed integer := 0;
@@ -124,7 +123,4 @@ BEGIN
     RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_unschedule() IS 'removes the jobs that defidata_schedule made; returns how many there were. 55000 without pg_cron';
-
-REVOKE ALL ON FUNCTION defidata.require_cron(), defidata.cron_authentication(name), defidata.warn_of_authentication(),
-    defidata.jobs(text), @extschema@.defidata_schedule(text), @extschema@.defidata_unschedule() FROM PUBLIC;
+COMMENT ON FUNCTION defidata.unschedule() IS 'removes the jobs that defidata_schedule made; returns how many there were. 55000 without pg_cron';

@@ -46,7 +46,6 @@ AS 'MODULE_PATHNAME', 'defidata_rolling_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) IS
 'transition function of defidata_rolling';
-REVOKE ALL ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision) FROM PUBLIC;
 
 CREATE FUNCTION defidata.rolling_add(state internal, hour timestamptz, mentions bigint, sentiment double precision,
 	sentiment_weight bigint) RETURNS internal
@@ -54,42 +53,36 @@ AS 'MODULE_PATHNAME', 'defidata_rolling_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) IS
 'transition function of defidata_rolling';
-REVOKE ALL ON FUNCTION defidata.rolling_add(internal, timestamptz, bigint, double precision, bigint) FROM PUBLIC;
 
 CREATE FUNCTION defidata.merge_add(state internal, series defidata.series) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_merge_add'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.merge_add(internal, defidata.series) IS
 'transition function of defidata.merge';
-REVOKE ALL ON FUNCTION defidata.merge_add(internal, defidata.series) FROM PUBLIC;
 
 CREATE FUNCTION defidata.rolling_combine(state internal, other internal) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_combine'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_combine(internal, internal) IS
 'combine function of defidata_rolling and defidata.merge';
-REVOKE ALL ON FUNCTION defidata.rolling_combine(internal, internal) FROM PUBLIC;
 
 CREATE FUNCTION defidata.rolling_serialize(state internal) RETURNS bytea
 AS 'MODULE_PATHNAME', 'defidata_rolling_serialize'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_serialize(internal) IS
 'serialization function of defidata_rolling and defidata.merge';
-REVOKE ALL ON FUNCTION defidata.rolling_serialize(internal) FROM PUBLIC;
 
 CREATE FUNCTION defidata.rolling_deserialize(bytes bytea, unused internal) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_deserialize'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_deserialize(bytea, internal) IS
 'deserialization function of defidata_rolling and defidata.merge';
-REVOKE ALL ON FUNCTION defidata.rolling_deserialize(bytea, internal) FROM PUBLIC;
 
 CREATE FUNCTION defidata.rolling_finish(state internal) RETURNS defidata.series
 AS 'MODULE_PATHNAME', 'defidata_rolling_finish'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.rolling_finish(internal) IS
 'final function of defidata_rolling and defidata.merge';
-REVOKE ALL ON FUNCTION defidata.rolling_finish(internal) FROM PUBLIC;
 
 CREATE AGGREGATE @extschema@.defidata_rolling(hour timestamptz, mentions bigint, sentiment double precision) (
 	SFUNC = defidata.rolling_add,
@@ -129,7 +122,6 @@ CREATE AGGREGATE defidata.merge(series defidata.series) (
 );
 COMMENT ON AGGREGATE defidata.merge(defidata.series) IS
 'one series of several; hours in common add up';
-REVOKE ALL ON FUNCTION defidata.merge(defidata.series) FROM PUBLIC;
 
 --
 -- Functions of a series
@@ -141,7 +133,6 @@ AS 'MODULE_PATHNAME', 'defidata_replace_hours'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION defidata.replace_hours(defidata.series, defidata.series, timestamptz[]) IS
 'stored with the given hours as they are in fresh, without those that fresh lacks; a NULL series is an empty one';
-REVOKE ALL ON FUNCTION defidata.replace_hours(defidata.series, defidata.series, timestamptz[]) FROM PUBLIC;
 
 CREATE FUNCTION defidata.entries(series defidata.series,
 	OUT hour timestamptz, OUT mentions bigint, OUT sentiment double precision, OUT sentiment_weight bigint)
@@ -150,7 +141,6 @@ AS 'MODULE_PATHNAME', 'defidata_entries'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 168;
 COMMENT ON FUNCTION defidata.entries(defidata.series) IS
 'the hours of a series as rows';
-REVOKE ALL ON FUNCTION defidata.entries(defidata.series) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.defidata_unroll(series defidata.series, window_width interval DEFAULT '24 hours',
 	observed timestamptz[] DEFAULT NULL)
@@ -171,8 +161,6 @@ CREATE FUNCTION defidata.metrics_over(parts defidata.series[], observed timestam
 COMMENT ON FUNCTION defidata.metrics_over(
     defidata.series[], timestamptz[], timestamptz, timestamptz, float8) IS
     'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
-REVOKE ALL ON FUNCTION defidata.metrics_over(
-    defidata.series[], timestamptz[], timestamptz, timestamptz, float8) FROM PUBLIC;
 
 CREATE FUNCTION defidata.metrics_at_add(state internal, part defidata.series, observed timestamptz[], at timestamptz,
 	min_coverage double precision) RETURNS internal
@@ -196,6 +184,3 @@ CREATE AGGREGATE defidata.metrics_at(part defidata.series, observed timestamptz[
 );
 COMMENT ON AGGREGATE defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) IS
 'the metrics at one hour, also where the series is silent, of a series in parts that are cut anywhere; hours in common add up, a NULL part has none. observed holds all observed hours from 14 days before; it, hour and min_coverage are those of the first part';
-REVOKE ALL ON FUNCTION defidata.metrics_at_add(internal, defidata.series, timestamptz[], timestamptz, double precision),
-	defidata.metrics_at_finish(internal),
-	defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) FROM PUBLIC;

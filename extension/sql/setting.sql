@@ -95,24 +95,20 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setting_value(text) IS 'the value in force of a setting';
 
-CREATE FUNCTION @extschema@.defidata_set(name text, value text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.set(setting text, new_value text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     former text;
 BEGIN
-    PERFORM defidata.setup();
-    PERFORM defidata.check_setting(COALESCE(defidata_set.name, ''), defidata_set.value);
-    former := defidata.setting_value(defidata_set.name);
-    UPDATE defidata.setting s SET value = defidata_set.value WHERE s.name = defidata_set.name;
-    IF former IS DISTINCT FROM defidata_set.value AND EXISTS (SELECT 1 FROM defidata.raw_mentions) THEN
-        IF defidata_set.name IN ('match', 'fold_case', 'symbol_pattern', 'use_builtin_list') THEN
+    PERFORM defidata.check_setting(COALESCE(setting, ''), new_value);
+    former := defidata.setting_value(setting);
+    UPDATE defidata.setting s SET value = new_value WHERE s.name = setting;
+    IF former IS DISTINCT FROM new_value AND EXISTS (SELECT 1 FROM defidata.raw_mentions) THEN
+        IF setting IN ('match', 'fold_case', 'symbol_pattern', 'use_builtin_list') THEN
             RAISE NOTICE 'rows copied so far keep their token until defidata_reclean() is called';
         END IF;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_set(text, text) IS 'changes a setting (a row of defidata.setting) after checking it; 22023 for an unknown name or an unfit value';
-
-REVOKE ALL ON FUNCTION defidata.default_settings(), defidata.check_setting(text, text),
-    defidata.setting_value(text), @extschema@.defidata_set(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION defidata.set(text, text) IS 'changes a setting (a row of defidata.setting) after checking it; 22023 for an unknown name or an unfit value';

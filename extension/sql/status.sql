@@ -1,9 +1,8 @@
--- status.sql: whether all is well, from what the database knows, and probes of
--- what it cannot know.
+-- status.sql: whether all is well.
 
-CREATE FUNCTION defidata.reject_rows()
+CREATE FUNCTION defidata.rejects()
     RETURNS TABLE (symbol text, reason text, rows bigint, mentions float8, first_seen timestamptz, last_seen timestamptz)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF to_regclass('defidata.raw_mentions') IS NOT NULL THEN
@@ -19,16 +18,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.reject_rows() IS 'the rejected rows by symbol and reason';
-
-CREATE VIEW defidata.rejects AS SELECT * FROM defidata.reject_rows();
-COMMENT ON VIEW defidata.rejects IS 'rejected rows by raw symbol and reason, to find what to add to the list';
-COMMENT ON COLUMN defidata.rejects.symbol IS 'the raw symbol as delivered';
-COMMENT ON COLUMN defidata.rejects.reason IS 'symbol, disabled, hour, mentions, sentiment or price';
-COMMENT ON COLUMN defidata.rejects.rows IS 'how many rows';
-COMMENT ON COLUMN defidata.rejects.mentions IS 'tweets that they count, where usable; NULL for quotes';
-COMMENT ON COLUMN defidata.rejects.first_seen IS 'the oldest hour';
-COMMENT ON COLUMN defidata.rejects.last_seen IS 'the newest hour';
+COMMENT ON FUNCTION defidata.rejects() IS 'the rejected rows by symbol and reason';
 
 CREATE FUNCTION defidata.run_status(OUT name text, OUT state text, OUT value text, OUT hint text)
     RETURNS SETOF record STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -163,8 +153,8 @@ END
 $$;
 COMMENT ON FUNCTION defidata.cron_status() IS 'the part of status that tells of pg_cron';
 
-CREATE FUNCTION defidata.status_rows() RETURNS TABLE (name text, state text, value text, hint text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.status() RETURNS TABLE (name text, state text, value text, hint text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF to_regclass('defidata.runs') IS NULL THEN
@@ -174,17 +164,10 @@ BEGIN
     RETURN QUERY SELECT * FROM defidata.data_status() UNION ALL SELECT * FROM defidata.run_status() UNION ALL SELECT * FROM defidata.cron_status();
 END
 $$;
-COMMENT ON FUNCTION defidata.status_rows() IS 'the rows of defidata.status';
+COMMENT ON FUNCTION defidata.status() IS 'the rows of defidata.status';
 
-CREATE VIEW defidata.status AS SELECT * FROM defidata.status_rows();
-COMMENT ON VIEW defidata.status IS 'health, as the database knows it; defidata_check also probes the sources';
-COMMENT ON COLUMN defidata.status.name IS 'what is judged';
-COMMENT ON COLUMN defidata.status.state IS 'ok, warn or fail';
-COMMENT ON COLUMN defidata.status.value IS 'what was found';
-COMMENT ON COLUMN defidata.status.hint IS 'the next step, where one is needed';
-
-CREATE FUNCTION @extschema@.defidata_check() RETURNS TABLE (name text, state text, value text, hint text)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.check() RETURNS TABLE (name text, state text, value text, hint text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     src    record;
@@ -193,7 +176,6 @@ DECLARE
     failed text[] := '{}';
     advice text := 'SELECT * FROM defidata.status; has the next steps.';
 BEGIN
-    PERFORM defidata.setup();
     FOR src IN SELECT s.name, s.kind, s.relation, s.columns FROM defidata.source s ORDER BY s.name LOOP
         name := 'source ' || src.name;
         state := 'ok';
@@ -211,7 +193,7 @@ BEGIN
         END;
         RETURN NEXT;
     END LOOP;
-    FOR name, state, value, hint IN SELECT * FROM defidata.status_rows() LOOP
+    FOR name, state, value, hint IN SELECT * FROM defidata.status() LOOP
         IF state = 'fail' THEN
             failed := failed || format('%s: %s', name, value);
         END IF;
@@ -224,7 +206,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_check() IS 'probes each source and its shape and returns these findings with those of defidata.status; raises an error, with the SQLSTATE of the first source that failed or 55000, if any state is fail';
-
-REVOKE ALL ON FUNCTION defidata.reject_rows(), defidata.run_status(), defidata.data_status(), defidata.cron_status(),
-    defidata.status_rows(), @extschema@.defidata_check() FROM PUBLIC;
+COMMENT ON FUNCTION defidata.check() IS 'probes each source and its shape and returns these findings with those of defidata.status; raises an error, with the SQLSTATE of the first source that failed or 55000, if any state is fail';

@@ -20,7 +20,7 @@ SELECT is_empty($$SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'defid
 SELECT is((SELECT string_agg(e.extname, ',') FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
             WHERE d.classid = 'pg_extension'::regclass AND d.objid = (SELECT oid FROM pg_extension WHERE extname = 'defidata')),
           'postgres_fdw', 'postgres_fdw is required, nothing else is');
-SELECT is((SELECT array[relocatable::text, trusted::text, superuser::text, COALESCE(schema, '-')] FROM pg_available_extension_versions WHERE name = 'defidata' AND version = '1.0'),
+SELECT is((SELECT array[relocatable::text, trusted::text, superuser::text, COALESCE(schema, '-')] FROM pg_available_extension_versions WHERE name = 'defidata' AND version = '1.1'),
           ARRAY['false', 'false', 'true', '-'], 'control: not relocatable, not trusted, no schema of its own');
 SELECT has_schema('defidata_remote');
 
@@ -47,7 +47,7 @@ INSERT INTO contract
 SELECT 'token_stats', 'token', replace(columns, 'token text, hour', 'token text, name text, hour') || ', dominance_24h double precision, price double precision, price_change_1h double precision, price_change_24h double precision, price_change_7d double precision, price_volatility_7d double precision, market_cap double precision, price_at timestamp with time zone'
   FROM contract WHERE relation = 'metrics';
 INSERT INTO contract
-SELECT b, 'rank', 'rank integer, token text, value double precision, hour timestamp with time zone, mentions bigint, sma_24h double precision, change_24h double precision, trend_24h double precision, sma_7d double precision, change_7d double precision, sentiment double precision, sentiment_24h double precision, rsd_24h double precision, rsd_7d double precision, surge_14d double precision, coverage_14d double precision, price double precision, price_change_24h double precision'
+SELECT b, 'rank', 'rank integer, token text, value double precision, hour timestamp with time zone, mentions bigint, sentiment double precision, sma_24h double precision, sma_7d double precision, change_24h double precision, change_7d double precision, trend_24h double precision, surge_14d double precision, rsd_24h double precision, rsd_7d double precision, sentiment_24h double precision, coverage_14d double precision, mentions_24h double precision, price double precision, price_change_24h double precision, name text'
   FROM unnest('{trending,decreasing,volatile,surging,most_mentioned,most_positive,most_negative}'::text[]) b;
 SELECT is(found.columns, c.columns, 'columns of ' || c.relation)
   FROM contract c,

@@ -74,7 +74,7 @@ foreach my $call ('CALL defidata_backfill(' . $pair->hour(400) . ', ' . $pair->h
 		$pair->wait_for_wait($first->pid);
 		$refresh->start('SELECT status FROM defidata_refresh()');
 		$pair->wait_for_wait($refresh->pid);
-		is($pair->sql($database, 'SELECT wait_event FROM pg_stat_activity WHERE pid = ' . $refresh->pid), 'advisory', 'it waits for its turn');
+		is($pair->sql($database, 'SELECT wait_event_type FROM pg_stat_activity WHERE pid = ' . $refresh->pid), 'Lock', 'it waits for its turn');
 		$holder->close;
 		my ($out, $err) = $refresh->finish;
 		is("$out$err", 'ok', 'and then runs');

@@ -1,0 +1,201 @@
+-- api_owner.sql: the entry points of whoever owns the extension: what is set up, what is read,
+-- who else may.  Nobody else may call any of these (grant.sql).
+--
+-- An entry point looks that all tables are there and hands on; with the owner's rights, since
+-- what it calls has only the caller's.
+
+CREATE FUNCTION @extschema@.defidata_setup() RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_setup() IS
+'creates the tables in schema defidata, or brings them up to date after ALTER EXTENSION UPDATE;
+every call that needs them does this too';
+
+--
+-- Sources
+--
+
+CREATE FUNCTION @extschema@.defidata_attach_server(server name,
+        remote_schema text DEFAULT 'public', mentions text DEFAULT 'tweetvolumeshours',
+        prices text DEFAULT 'cmc_price') RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.attach_server(server, remote_schema, mentions, prices);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_attach_server(name, text, text, text) IS
+'makes foreign tables for the CT-SCANNER''s tables on a postgres_fdw server, checks them and
+attaches them as sources SERVER_TABLE; NULL skips one. 42704: no such server; 42P01: no mentions
+table there; 42501: it may not be read; 42703 or 42804: wrong shape';
+
+CREATE FUNCTION @extschema@.defidata_attach(name text, kind text, relation regclass,
+        columns jsonb DEFAULT '{}') RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.attach(name, kind, relation, columns);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_attach(text, text, regclass, jsonb) IS
+'registers a relation as a source. kind: mentions or prices; columns: logical to actual column
+names where they differ from the CT-SCANNER''s. 42703 or 42804 where the shape does not fit, 22023
+for a bad argument';
+
+CREATE FUNCTION @extschema@.defidata_detach(name text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.detach(name);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_detach(text) IS
+'the source is no longer read; its rows stay. 42704 where there is no such source';
+
+CREATE FUNCTION @extschema@.defidata_load_prices(document jsonb) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.load_prices(document);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_load_prices(jsonb) IS
+'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents,
+numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds
+no quotes';
+
+CREATE FUNCTION @extschema@.defidata_import_legacy(relation regclass) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.import_legacy(relation);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_import_legacy(regclass) IS
+'takes over the hours that no source has delivered from an old tweetvolumescleaned (id, timestamp,
+symbol, count, sentiment), as rows of source legacy, and returns how many rows are new; the next
+compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or
+42804: wrong shape; 55000: a source named legacy is attached';
+
+--
+-- Rules and boards
+--
+
+CREATE FUNCTION @extschema@.defidata_set(name text, value text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.set(name, value);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_set(text, text) IS
+'changes a setting (a row of defidata.setting) after checking it; 22023 for an unknown name or an
+unfit value';
+
+CREATE FUNCTION @extschema@.defidata_reclean() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.reclean();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_reclean() IS
+'cleans the raw copy again after the list or a rule has changed; returns how many rows changed.
+The next compute takes the changed hours up';
+
+CREATE FUNCTION @extschema@.defidata_add_board(name text, metric text,
+        direction text DEFAULT 'desc', min_mentions double precision DEFAULT 240,
+        size integer DEFAULT 10) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.add_board(name, metric, direction, min_mentions, size);
+END;
+COMMENT ON FUNCTION
+    @extschema@.defidata_add_board(text, text, text, double precision, integer) IS
+'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once
+and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
+
+CREATE FUNCTION @extschema@.defidata_drop_board(name text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.drop_board(name);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_drop_board(text) IS
+'drops a board and its table; its history stays. 42704 where there is no such board';
+
+CREATE FUNCTION @extschema@.defidata_legacy_views(schema name) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.legacy_views(schema);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_legacy_views(name) IS
+'makes or replaces, in a schema of their own, views with the names, columns and types of the old
+scripts'' tables; NULL is 0 there, and the comments of the columns tell where a formula differs.
+Grant USAGE on the schema and SELECT on its views to the API''s role and set its search_path.
+22023: not a fitting schema; 42P16 or 42809: something else of that name is there';
+
+--
+-- Who, when, how long, where
+--
+
+CREATE FUNCTION @extschema@.defidata_grant(role regrole, level text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.grant(role, level);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_grant(regrole, text) IS
+'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also
+metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run,
+backfill, reconcile, recompute, check, and read runs and status';
+
+CREATE FUNCTION @extschema@.defidata_schedule(schedule text DEFAULT '5 * * * *') RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.schedule(schedule);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_schedule(text) IS
+'has pg_cron run the cycle by the schedule, a reconcile and an expiry each day, as the extension''s
+owner; returns the job id of the cycle. 55000 where pg_cron cannot run jobs here; a WARNING where
+pg_hba.conf would refuse them';
+
+CREATE FUNCTION @extschema@.defidata_unschedule() RETURNS integer
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.unschedule();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_unschedule() IS
+'removes the jobs that defidata_schedule made; returns how many there were. 55000 without pg_cron';
+
+CREATE FUNCTION @extschema@.defidata_expire(OUT relation text, OUT deleted bigint)
+    RETURNS SETOF record
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.expire();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_expire() IS
+'deletes rows older than raw_retention, metrics_retention and history_retention, never hours that
+feed a window of what is published; returns the rows deleted by table';
+
+CREATE FUNCTION @extschema@.defidata_distribute()
+    RETURNS TABLE (relation text, key text, shards bigint)
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.distribute();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_distribute() IS
+'on the coordinator of a Citus cluster: spreads raw_mentions and prices by id, week_series and
+day_series by token over the workers, with their rows, and returns by which column and over how
+many shards. Refresh and all else go on as before. A second call changes nothing, but gives a
+worker that was added since the rights of readers. 55000 without Citus';
+
+CREATE FUNCTION @extschema@.defidata_undistribute() RETURNS integer
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.undistribute();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_undistribute() IS
+'brings the distributed tables back to the coordinator, with their rows; returns how many those
+were. 55000 without Citus';

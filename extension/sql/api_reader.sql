@@ -1,0 +1,164 @@
+-- api_reader.sql: the entry points of those who read: what everybody may call, what readers may,
+-- and what only analysts may.
+
+--
+-- Everybody
+--
+
+CREATE FUNCTION @extschema@.defidata_clean(raw text) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.defidata_clean(text) IS
+'The token that a raw symbol stands for, by the token lists and then the pattern; NULL where it is
+rejected or NULL. An edit of the lists or settings counts from the next call on. Raises 22023 or
+2201B while a setting is invalid.';
+
+CREATE FUNCTION @extschema@.defidata_explain(raw text, OUT token text, OUT rule text)
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.defidata_explain(text) IS
+'The token of a raw symbol and the rule behind it: list or pattern; or with a NULL token empty
+(NULL also), too long, disabled or no match. Raises what defidata_clean raises.';
+
+--
+-- Readers
+--
+
+CREATE FUNCTION @extschema@.defidata_board_as_of(board text, at timestamptz)
+    RETURNS TABLE (rank integer, token text, value float8, generation bigint,
+                   latest_hour timestamptz)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM defidata.board_as_of(board, at);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_board_as_of(text, timestamptz) IS
+'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for
+an unknown board';
+
+CREATE FUNCTION @extschema@.defidata_document(path text, if_none_match text DEFAULT NULL,
+        OUT status integer, OUT body json, OUT etag text, OUT generation bigint,
+        OUT published_at timestamptz)
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.document(path, if_none_match);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_document(text, text) IS
+'the document of a path without regard to case, percent-decoded: the paths of defidata.document,
+/tokenstats/SYMBOL and /history/SYMBOL. status is 200; 304 with body NULL where if_none_match, as
+the HTTP header has it, names the etag; or 404 with all else NULL. generation and published_at tell
+when the body last changed; for one token, what is published';
+
+CREATE FUNCTION @extschema@.defidata_report() RETURNS text
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.report();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_report() IS
+'a self-contained HTML page: every board with sparklines, mentions per day, coverage with its
+outages, and, for a session user who may read defidata.status, status and last run. psql -XAtc
+''SELECT defidata_report()'' writes it. 0A000 where the server was built without libxml';
+
+CREATE FUNCTION @extschema@.defidata_report(token text) RETURNS text
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.report(token);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_report(text) IS
+'a self-contained HTML page on one token: its figures, and mentions, moving averages, sentiment and
+price of the last 14 days. 22023 for NULL; 0A000 where the server was built without libxml';
+
+--
+-- Analysts
+--
+
+CREATE FUNCTION @extschema@.defidata_history(token text, span interval DEFAULT '7 days')
+    RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8)
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.history(token, span);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_history(text, interval) IS
+'one row for each clock hour up to the published one: mentions (0 where observed without one, NULL
+in an outage), mean sentiment, and the newest quote at the hour''s end';
+
+-- Its columns stay those of 1.0, for the sake of views over it; newer metrics are in the view.
+CREATE FUNCTION @extschema@.defidata_metrics(from_hour timestamptz, until_hour timestamptz,
+        for_token text DEFAULT NULL)
+    RETURNS TABLE (token text, hour timestamptz, mentions bigint, sentiment float8,
+                   sma_24h float8, sma_7d float8, sma_14d float8,
+                   sma_24h_prev float8, sma_7d_prev float8, change_24h float8, change_7d float8,
+                   trend_24h float8, surge_14d float8, deviation_14d float8,
+                   rsd_24h float8, rsd_7d float8, rsd_14d float8, zscore_14d float8,
+                   sentiment_24h float8, sentiment_7d float8, coverage_14d float8)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+BEGIN
+    PERFORM defidata.setup();
+    IF from_hour IS NULL OR until_hour IS NULL THEN
+        RAISE EXCEPTION 'from_hour and until_hour must not be null'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN QUERY EXECUTE defidata.metrics_between_query('{hour,mentions,sentiment,sma_24h,'
+        'sma_7d,sma_14d,sma_24h_prev,sma_7d_prev,change_24h,change_7d,trend_24h,surge_14d,'
+        'deviation_14d,rsd_24h,rsd_7d,rsd_14d,zscore_14d,sentiment_24h,sentiment_7d,'
+        'coverage_14d}', from_hour, until_hour, for_token);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.defidata_metrics(timestamptz, timestamptz, text) IS
+'the rows of defidata.metrics from from_hour until until_hour, of one token or (NULL) of all;
+computes these hours only, where a condition on the view''s hour is met after all have been
+computed. 22023 where a limit is NULL';
+
+CREATE FUNCTION @extschema@.defidata_checksum(relation regclass) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
+    SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+DECLARE
+    -- record times, marks of work and surrogate ids
+    left_out constant text[] := '{fetched_at,former_hour,summed,published,started_at,finished_at,'
+        'published_at,attached_at,chosen_at,seen_at,generation,run,pid}';
+    names    text;
+    checksum text;
+BEGIN
+    SELECT string_agg(format(CASE a.atttypid WHEN 'timestamptz'::regtype
+                                  THEN '%I AT TIME ZONE ''UTC''' ELSE '%I' END, a.attname),
+                      ', ' ORDER BY a.attname COLLATE "C") INTO names
+      FROM pg_attribute a
+     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
+       AND a.attname <> ALL (left_out);
+    IF names IS NULL THEN
+        RAISE EXCEPTION 'there is no relation with columns to sum'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    EXECUTE format('SELECT count(*) || '':'' ||'
+                   ' COALESCE(sum(hashtextextended(ROW(%s)::text, 0)), 0) FROM %s',
+                   names, relation) INTO checksum;
+    RETURN checksum;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.defidata_checksum(regclass) IS
+'count and sum of row hashes, independent of order and time zone; leaves out record times, marks of
+work and surrogate ids. Needs SELECT on the relation';
+
+CREATE FUNCTION defidata.reject_rows()
+    RETURNS TABLE (symbol text, reason text, rows bigint, mentions float8,
+                   first_seen timestamptz, last_seen timestamptz)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM defidata.rejects();
+END;
+COMMENT ON FUNCTION defidata.reject_rows() IS 'the rows of defidata.rejects';
+
+CREATE VIEW defidata.rejects AS SELECT * FROM defidata.reject_rows();
+COMMENT ON VIEW defidata.rejects IS
+    'rejected rows by raw symbol and reason, to find what to add to the list';
+COMMENT ON COLUMN defidata.rejects.symbol IS 'the raw symbol as delivered';
+COMMENT ON COLUMN defidata.rejects.reason IS
+    'symbol, disabled, hour, mentions, sentiment or price';
+COMMENT ON COLUMN defidata.rejects.rows IS 'how many rows';
+COMMENT ON COLUMN defidata.rejects.mentions IS
+    'tweets that they count, where usable; NULL for quotes';
+COMMENT ON COLUMN defidata.rejects.first_seen IS 'the oldest hour';
+COMMENT ON COLUMN defidata.rejects.last_seen IS 'the newest hour';

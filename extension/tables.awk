@@ -1,0 +1,110 @@
+# tables.awk: metric_list.h and tables.sql → sql/tables.sql, a function that makes the tables
+# and one that comments on them.
+
+# quoted TEXT is the text as an SQL literal
+function quoted(text)
+{
+	gsub(/'/, "''", text)
+	return "'" text "'"
+}
+
+# comment_on OBJECT TEXT adds a COMMENT ON to those of the present table
+function comment_on(object, text)
+{
+	comments = comments sprintf("COMMENT ON %s IS\n    %s;\n", object, quoted(text))
+}
+
+# finish_column writes the comment of the column that was read last
+function finish_column()
+{
+	if (column != "")
+		comment_on("COLUMN " table "." column, meaning)
+	column = meaning = ""
+}
+
+BEGIN {
+	print "-- made of tables.sql and metric_list.h by tables.awk\n"
+	print "CREATE FUNCTION defidata.create_tables() RETURNS void"
+	print "    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp\nAS $$\nBEGIN"
+}
+
+# the metrics: METRIC(name, type, "places", "meaning"), over one line or more
+FILENAME ~ /metric_list\.h$/ {
+	if (/^METRIC\(/)
+		entry = ""
+	entry = entry $0
+	if (entry ~ /^METRIC\(.*"\)$/) {
+		split(entry, field, /[(,] */)
+		n = split(entry, text, /"/)
+		metrics++
+		metric_name[metrics] = field[2]
+		metric_type[metrics] = field[3]
+		metric_places[metrics] = " " text[2] " "
+		# the pieces of a long literal
+		for (i = 4; i < n; i += 2)
+			metric_meaning[metrics] = metric_meaning[metrics] text[i]
+	}
+	next
+}
+
+# before the first table: about the file
+!begun && !/^-- tables/ && /^(--.*)?$/ { if (/^$/) begun = 1; next }
+!begun { next }
+
+/^CREATE TABLE / {
+	table = $3
+	comment_on("TABLE " table, above)
+}
+
+# over a table: its comment
+/^-- / { above = above (above == "" ? "" : " ") substr($0, 4); next }
+/^--$/ { above = ""; section = !section; next }
+/^$/ { above = ""; print; next }
+
+/^    @metrics / {
+	finish_column()
+	place = " " $2 " "
+	sub(/@ $/, " ", place)
+	for (m = 1; m <= metrics; m++)
+		if (index(metric_places[m], place)) {
+			constraint = metric_name[m] == "mentions" ? " NOT NULL" : ""
+			printf "    %s %s%s,\n", metric_name[m], metric_type[m], constraint
+			comment_on("COLUMN " table "." metric_name[m], metric_meaning[m])
+		}
+	next
+}
+
+# behind a column: its comment, which the lines after it may continue
+{
+	code = $0
+	note = ""
+	if (match(code, /-- .*$/)) {
+		note = substr(code, RSTART + 3)
+		code = substr(code, 1, RSTART - 1)
+	}
+	sub(/ +$/, "", code)
+	if (code == "")
+		meaning = meaning " " note
+	else {
+		finish_column()
+		if (note != "") {
+			column = $1
+			meaning = note
+		}
+		print code
+	}
+	if (code ~ /;$/)
+		finish_column()
+}
+
+END {
+	print "END\n$$;"
+	print "COMMENT ON FUNCTION defidata.create_tables() IS"
+	print "    'makes every table; 42P07 where one exists';\n"
+	print "CREATE FUNCTION defidata.comment_tables() RETURNS void"
+	print "    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp\nAS $$\nBEGIN"
+	printf "%s", comments
+	print "END\n$$;"
+	print "COMMENT ON FUNCTION defidata.comment_tables() IS"
+	print "    'comments on every table and its columns';"
+}

@@ -1,0 +1,18 @@
+-- 1.0--1.1.sql: what has to be done by hand on the way from 1.0; the rest of the update script is
+-- made of the parts of the install script by update.awk.
+\echo Use "ALTER EXTENSION defidata UPDATE TO '1.1'" to load this file. \quit
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- stays: defidata.builtin_token
+-- stays: defidata.series
+-- stays: defidata.series;
+-- stays: defidata.metrics_row
+-- stays: defidata.failure
+-- stays: defidata.batch
+
+-- the parts
+
+-- what is gone; metrics_between() goes when setup() has replaced the view over it
+DROP FUNCTION defidata.setup_tables(), defidata.setup_table(text, text, text[], text[]),
+    defidata.metric_columns(), defidata.metrics_query(text, text, text), defidata.lock_key(text);
