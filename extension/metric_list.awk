@@ -44,5 +44,4 @@ END {
 	print "    ) l (name, type, places, meaning);\nEND;"
 	print "COMMENT ON FUNCTION defidata.metric_list() IS"
 	print "    'the metrics, in the order of metrics_row; places: the tables that have a column of it';"
-	print "REVOKE ALL ON FUNCTION defidata.metric_list() FROM PUBLIC;"
 }
