@@ -2,11 +2,12 @@
 EXTENSION = defidata
 MODULE_big = defidata
 OBJS = $(addprefix extension/, defidata.o matcher.o clean.o number.o series_codec.o series.o rolling.o \
-	windows.o call_cache.o row.o unroll.o metrics.o mentions.o)
+	windows.o call_cache.o row.o unroll.o metrics.o mentions.o \
+	study.o event_study.o)
 
 # the install script: layers, each of which calls only those before it
 PARTS = schema builtin_token metric_list series clean common setting judge tables \
-	source remote attach survey copy import facts compute metrics history price board document \
+	source remote attach survey copy import facts compute metrics history price study board document \
 	publish setup record run backfill reconcile maintain legacy distribute grant schedule status \
 	report api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql

@@ -7,6 +7,7 @@
  * drawn from one in unroll.c.
  */
 #include "series.h"
+#include "windows.h"
 
 #include <limits.h>
 
@@ -20,6 +21,8 @@
 
 /* 2000-01-01, from which the server counts, in hours since 1970-01-01 */
 #define POSTGRES_EPOCH_HOUR ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * HOURS_PER_DAY)
+
+#define INTERVAL_HINT	"Use a whole number of hours or days, such as '36 hours' or '30 days'."
 
 /* what a user sees of a wrong token */
 #define SHOWN_TOKEN		40
@@ -150,6 +153,35 @@ RoundUpToHour(TimestampTz time)
 	return HourGetTimestampTz(hour) < time ? hour + 1 : hour;
 }
 
+/* IntervalGetHours gives the width of a window, or refuses it by the argument's name. */
+int
+IntervalGetHours(const Interval *interval, const char *argument)
+{
+	sum128		time = (sum128) interval->day * USECS_PER_DAY + interval->time;
+
+	if (interval->month != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be given in months or years, as these differ in length", argument),
+				 errhint(INTERVAL_HINT)));
+	if (time > MAX_WINDOW_HOURS * USECS_PER_HOUR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be above %d days",
+						argument, MAX_WINDOW_HOURS / HOURS_PER_DAY)));
+	if (time <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be positive", argument),
+				 errhint(INTERVAL_HINT)));
+	if (time % USECS_PER_HOUR != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a whole number of hours", argument),
+				 errhint(INTERVAL_HINT)));
+	return (int) (time / USECS_PER_HOUR);
+}
+
 /* ReportElements refuses an array of another type than SQL should let through. */
 static void
 ReportElements(ArrayType *array, const char *expected)
@@ -175,6 +207,23 @@ ArrayGetTimes(ArrayType *array, int *count)
 				 errmsg("array of hours must not contain nulls")));
 	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return (const TimestampTz *) ((char *) array + offset);
+}
+
+/* ArrayGetFigures gives the elements of a float8[] without copying them. */
+const double *
+ArrayGetFigures(ArrayType *array, int *count)
+{
+	Size		offset = ARR_HASNULL(array) ? (Size) array->dataoffset :
+		ARR_OVERHEAD_NONULLS(ARR_NDIM(array));
+
+	if (ARR_ELEMTYPE(array) != FLOAT8OID)
+		ReportElements(array, "double precision");
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("array of figures must not contain nulls")));
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (const double *) ((char *) array + offset);
 }
 
 /*

@@ -37,7 +37,9 @@ extern MemoryContext GetAggregateContext(FunctionCallInfo fcinfo);
 extern int32 TimestampTzGetHour(TimestampTz time);
 extern TimestampTz HourGetTimestampTz(int32 hour);
 extern int32 RoundUpToHour(TimestampTz time);
+extern int	IntervalGetHours(const Interval *interval, const char *argument);
 extern const TimestampTz *ArrayGetTimes(ArrayType *array, int *count);
+extern const double *ArrayGetFigures(ArrayType *array, int *count);
 extern void DeconstructSeries(ArrayType *array, Datum **series, bool **nulls, int *count);
 
 #pragma GCC visibility pop

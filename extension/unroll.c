@@ -14,8 +14,6 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#define INTERVAL_HINT	"Use a whole number of hours or days, such as '36 hours' or '30 days'."
-
 PG_FUNCTION_INFO_V1(defidata_entries);
 PG_FUNCTION_INFO_V1(defidata_unroll);
 
@@ -72,35 +70,6 @@ defidata_entries(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* IntervalGetHours gives the width of a window, or refuses it. */
-static int
-IntervalGetHours(const Interval *interval)
-{
-	sum128		time = (sum128) interval->day * USECS_PER_DAY + interval->time;
-
-	if (interval->month != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window_width must not be given in months or years, as these differ in length"),
-				 errhint(INTERVAL_HINT)));
-	if (time > MAX_WINDOW_HOURS * USECS_PER_HOUR)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window_width must not be above %d days",
-						MAX_WINDOW_HOURS / HOURS_PER_DAY)));
-	if (time <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window_width must be positive"),
-				 errhint(INTERVAL_HINT)));
-	if (time % USECS_PER_HOUR != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("window_width must be a whole number of hours"),
-				 errhint(INTERVAL_HINT)));
-	return (int) (time / USECS_PER_HOUR);
-}
-
 /* ReadObservedEntries decodes those entries whose hours were observed. */
 static int
 ReadObservedEntries(SeriesReader *reader, const ObservedHours *observed,
@@ -153,7 +122,7 @@ defidata_unroll(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("window_width must not be null")));
-	width = IntervalGetHours(PG_GETARG_INTERVAL_P(1));
+	width = IntervalGetHours(PG_GETARG_INTERVAL_P(1), "window_width");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	OpenSeries(&reader, PG_GETARG_SERIES_PP(0));

@@ -111,6 +111,59 @@ COMMENT ON FUNCTION @extschema@.defidata_metrics(timestamptz, timestamptz, text)
 computes these hours only, where a condition on the view''s hour is met after all have been
 computed. 22023 where a limit is NULL';
 
+-- With the rights of who calls: events are what he may read.
+CREATE FUNCTION @extschema@.defidata_event_study(events regclass,
+        outcomes text[] DEFAULT '{price}', horizons interval[] DEFAULT '{1 hour,24 hours,7 days}',
+        placebo integer DEFAULT 1000, seed bigint DEFAULT 1) RETURNS SETOF defidata.study_row
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    tokens   text[];
+    instants timestamptz[];
+BEGIN
+    PERFORM defidata.check_events(events);
+    PERFORM defidata.check_study(outcomes, horizons, placebo, seed);
+    EXECUTE format('SELECT array_agg(e.token::text), array_agg(e.at::timestamptz) FROM %s e',
+                   events) INTO tokens, instants;
+    RETURN QUERY
+    SELECT q.outcome, q.horizon, q.events, COALESCE(cardinality(tokens), 0) - q.events,
+           q.mean, q.median, q.share_above, q.placebos, q.placebo_mean,
+           q.difference, q.difference_low, q.difference_high, q.p,
+           CASE WHEN q.p IS NOT NULL THEN
+               least(1, min(q.p * q.tests / q.rank) OVER (ORDER BY q.rank DESC))
+           END
+      FROM (SELECT o.outcome, o.place, s.horizon, COALESCE((s.figures).events, 0) AS events,
+                   COALESCE((s.figures).placebos, 0) AS placebos, (s.figures).mean,
+                   (s.figures).median, (s.figures).share_above, (s.figures).placebo_mean,
+                   (s.figures).difference, (s.figures).difference_low,
+                   (s.figures).difference_high, (s.figures).p,
+                   count((s.figures).p) OVER () AS tests,
+                   row_number() OVER (ORDER BY (s.figures).p, o.place, s.horizon) AS rank
+              FROM (SELECT u.outcome, min(u.place) AS place
+                      FROM unnest(outcomes) WITH ORDINALITY u (outcome, place)
+                     GROUP BY u.outcome) o
+             CROSS JOIN LATERAL defidata.study_outcome(o.outcome, tokens, instants,
+                   ARRAY(SELECT DISTINCT h FROM unnest(horizons) h), placebo, seed) s) q
+     ORDER BY q.place, q.horizon;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.defidata_event_study(regclass, text[], interval[], integer, bigint)
+IS
+'What came after events, and whether it comes at other times as well: one row for each outcome and
+horizon. events is any relation with token and at that the caller may read. The outcome price is the
+log return of one asset between the quotes at the end of the first whole hour after at and a horizon
+later, each the newest then, younger than the event and at most 90 minutes old; a column of
+defidata.metrics is the difference between these two hours. A placebo set moves all events by one
+random number of whole hours, at least the horizon, around the end of the span in which the outcome
+is known; sets are drawn without replacement, all where there are no more. The 95 % interval is
+mean - m less the 97.5 % and 2.5 % quantiles of the sets'' means - m, m their mean; p =
+(1 + sets as far from m as the truth) / (1 + sets), two-sided; both NULL under 39 sets. p_adjusted
+is over the rows of the call (Benjamini and Hochberg 1995). Events with a NULL or infinite instant,
+and those without both figures, are left out and counted. The same bits for the same seed. Changes
+are fractions for price, units of the metric else. 22023 for an unknown outcome, a horizon that is
+not a positive whole number of hours, or placebo not in 1 to 100000; 42703 or 42804 for a relation
+that has no token, or no at of type timestamptz';
+
 CREATE FUNCTION @extschema@.defidata_checksum(relation regclass) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'
     SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'

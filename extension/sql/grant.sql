@@ -23,7 +23,8 @@ DECLARE
     names text[] := '{defidata_board_as_of,defidata_document,defidata_report,metrics_over}';
 BEGIN
     IF level IN ('analyst', 'operator') THEN
-        names := names || '{defidata_history,history,defidata_metrics,defidata_checksum,reject_rows,merge,entries,replace_hours,metrics_at,metrics_at_add,metrics_at_finish,mentions_between}'::text[];
+        names := names || '{defidata_event_study,study_add,study_finish,study,study_series,study_outcome,check_events,check_study,
+                            defidata_history,history,defidata_metrics,defidata_checksum,reject_rows,merge,entries,replace_hours,metrics_at,metrics_at_add,metrics_at_finish,mentions_between}'::text[];
     END IF;
     IF level = 'operator' THEN
         names := names || '{defidata_refresh,defidata_run,defidata_backfill,defidata_reconcile,defidata_import,defidata_compute,

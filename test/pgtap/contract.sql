@@ -83,6 +83,7 @@ INSERT INTO entry_point VALUES
     ('defidata_clean', 'raw text', 'text', 's s f'),
     ('defidata_explain', 'raw text, OUT token text, OUT rule text', 'record', 's s f'),
     ('defidata_load_prices', 'document jsonb', 'bigint', 'v u f'),
+    ('defidata_event_study', 'events regclass, outcomes text[] DEFAULT ''{price}''::text[], horizons interval[] DEFAULT ''{01:00:00,24:00:00,"7 days"}''::interval[], placebo integer DEFAULT 1000, seed bigint DEFAULT 1', 'SETOF defidata.study_row', 's r f'),
     ('defidata_history', 'token text, span interval DEFAULT ''7 days''::interval', 'TABLE(hour timestamp with time zone, mentions bigint, sentiment double precision, price double precision)', 'v u f'),
     ('defidata_add_board', 'name text, metric text, direction text DEFAULT ''desc''::text, min_mentions double precision DEFAULT 240, size integer DEFAULT 10', 'void', 'v u f'),
     ('defidata_drop_board', 'name text', 'void', 'v u f'),
@@ -115,10 +116,10 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.c
                      AND regexp_replace(p.prosrc, $r$'([^']|'')*'|--[^\n]*$r$, '', 'g') ~ '\mdefidata_[a-z_]+ *\('
                      AND regexp_replace(p.prosrc, $r$'([^']|'')*'|--[^\n]*$r$, '', 'g') !~ ('\m' || p.proname || '\.')$$,
                 'no function calls an entry point, whose schema it cannot know');
--- the aggregate in full; a token's metrics at an hour are never put together from parts of its group
+-- the aggregate in full; a token's metrics at an hour, and a study, are never put together from parts of their group
 SELECT is_empty($$SELECT a.aggfnoid FROM pg_aggregate a JOIN member m ON m.objid = a.aggfnoid
                    WHERE (a.aggcombinefn = 0 OR a.aggserialfn = 0 OR a.aggdeserialfn = 0 OR a.aggfinalfn = 0)
-                     AND a.aggfnoid::regproc <> 'defidata.metrics_at'::regproc$$, 'aggregates combine, serialize and deserialize');
+                     AND a.aggfnoid::regproc <> ALL ('{defidata.metrics_at,defidata.study}'::regproc[])$$, 'aggregates combine, serialize and deserialize');
 SELECT ok(typsend <> 0 AND typreceive <> 0, 'series has binary output and input') FROM pg_type WHERE oid = 'defidata.series'::regtype;
 
 -- comments on everything that is public, and on the internals

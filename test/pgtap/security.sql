@@ -26,6 +26,8 @@ SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 
 CREATE TABLE remote AS SELECT 'r' || i AS id, 1748736000 + 3600 * i AS "timestamp", 'BTC' AS symbol, 20 AS count FROM generate_series(0, 47) i;
 SELECT defidata_attach('remote', 'mentions', 'remote');
 SELECT is((SELECT status FROM defidata_refresh()), 'ok', 'the owner refreshes');
+CREATE VIEW events_of_anybody AS SELECT 'BTC' AS token, now() AS at;
+GRANT SELECT ON events_of_anybody TO PUBLIC;
 CREATE ROLE tap_stranger;
 CREATE ROLE tap_reader;
 CREATE ROLE tap_analyst;
@@ -55,7 +57,8 @@ INSERT INTO matrix SELECT s, '42501', 'ok', 'ok', 'ok' FROM unnest(ARRAY[
 -- analyst
 INSERT INTO matrix SELECT s, '42501', '42501', 'ok', 'ok' FROM unnest(ARRAY[
     'TABLE defidata.metrics', 'TABLE defidata.hours', 'TABLE defidata.prices', 'TABLE defidata.raw_mentions', 'TABLE defidata.rejects',
-    $$SELECT defidata_history('BTC')$$, $$SELECT defidata_checksum('defidata.metrics')$$]) s;
+    $$SELECT defidata_history('BTC')$$, $$SELECT defidata_checksum('defidata.metrics')$$,
+    $$SELECT defidata_event_study('events_of_anybody')$$]) s;
 -- operator; a procedure that may be called fails at its COMMIT, inside a function
 INSERT INTO matrix SELECT s, '42501', '42501', '42501', 'ok' FROM unnest(ARRAY[
     'TABLE defidata.runs', 'TABLE defidata.status', 'SELECT defidata_refresh()', 'SELECT defidata_import()', 'SELECT defidata_compute()', 'SELECT defidata_publish()',

@@ -1,7 +1,7 @@
-# The cookbook: each query of doc/cookbook.md runs, by an analyst, on the demo's
-# sample data, and answers with the columns that the page shows below it, and in
-# each of them with what the page shows there: numbers, times or text.  A LIMIT is
-# reached.
+# The pages for analysts: each query of doc/cookbook.md and doc/studies.md runs, by an
+# analyst, on the demo's sample data, and answers with the columns that the page shows
+# below it, and in each of them with what the page shows there: numbers, times or text.
+# A LIMIT is reached.
 use strict;
 use warnings;
 
@@ -16,13 +16,13 @@ my %kinds = (
 	number => qr/^-?\d+(\.\d+)?(e[-+]?\d+)?$/,
 	time => qr/^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?\+\d\d)?$/);
 
-# recipes returns the page's queries, each with its heading and the answer shown.
+# recipes returns a page's queries, each with its heading and the answer shown.
 sub recipes
 {
+	my ($page) = @_;
 	my $heading = '';
 	my @recipes;
 
-	my $page = slurp_file("$root/doc/cookbook.md");
 	while ($page =~ /^## (?<heading>[^\n]*)$|^```(?<sql>sql)?\n(?<block>.*?)^```$/msg)
 	{
 		if (defined $+{heading}) { $heading = $+{heading} }
@@ -85,7 +85,7 @@ CREATE ROLE ana LOGIN;
 SELECT defidata_grant('ana', 'analyst');
 END
 
-my @recipes = recipes();
+my @recipes = map { recipes(slurp_file("$root/doc/$_.md")) } qw(cookbook studies);
 cmp_ok(scalar @recipes, '>=', 12, 'a dozen questions');
 foreach my $recipe (@recipes)
 {
