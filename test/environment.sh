@@ -29,16 +29,15 @@ seconds_since()
 # it wrote is shown only when it fails.
 step()
 {
-	local label=$1 started=${EPOCHREALTIME/./} log status
+	local label=$1 started=${EPOCHREALTIME/./} log status=0
 	shift
 	log=$(mktemp)
 	printf '%-60s' "$label"
 
-	# not as a condition: that would switch off set -e inside the command
-	set +e
-	(set -e; "$@") >"$log" 2>&1 </dev/null
-	status=$?
-	set -e
+	# in a process substitution set -e holds even where a caller of step asks for its
+	# status; elsewhere bash would go on behind a command that failed
+	: < <(set -e; "$@" >"$log" 2>&1 </dev/null)
+	wait $! || status=$?
 
 	if [ "$status" -ne 0 ]; then
 		printf ' failed\n'
