@@ -24,11 +24,14 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" defidata.con
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
-ifneq ($(PGXS),)
+SERVER_HEADERS := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+# Debian's client packages bring pgxs.mk without the headers
+ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_HEADERS)/postgres.h)),)
 include $(PGXS)
 else
-all install installcheck:
-	@echo "$(PG_CONFIG) not found: install postgresql-server-dev-15 or set PG_CONFIG" >&2; exit 1
+all install installcheck clean:
+	@echo "There are no server headers of $(or $(shell $(PG_CONFIG) --version 2>/dev/null),PostgreSQL) here:" \
+		"install them (for version 15, Debian's postgresql-server-dev-15) or name another pg_config by PG_CONFIG." >&2; exit 1
 endif
 
 extension/defidata--1.1.sql: $(addprefix extension/sql/, $(addsuffix .sql, $(PARTS)))

@@ -64,37 +64,82 @@ forget_user_environment()
 	unset MAKEFLAGS MFLAGS MAKELEVEL
 }
 
+# runs PROGRAM says whether a program is here and starts.
+runs()
+{
+	"$1" --version >/dev/null 2>&1 </dev/null
+}
+
+# locate_postgres PG_CONFIG sets pg_major and the directories of the PostgreSQL
+# that this pg_config belongs to; of one that is not here yet, where Debian puts it.
+locate_postgres()
+{
+	if runs "$1"; then
+		{ read -r bin_dir && read -r lib_dir && read -r share_dir && read -r include_dir && read -r pgxs &&
+			read -r compiler && read -r pg_major; } < <(
+			"$1" --bindir --pkglibdir --sharedir --includedir-server --pgxs --cc --version)
+		pg_major=${pg_major#PostgreSQL } pg_major=${pg_major%%[!0-9]*}
+	else
+		[[ $1 =~ ^/usr/lib/postgresql/([0-9]+)/bin/pg_config$ ]] ||
+			die "$1 does not run: name the pg_config of a PostgreSQL, with its server and headers, by PG_CONFIG."
+		pg_major=${BASH_REMATCH[1]}
+		bin_dir=/usr/lib/postgresql/$pg_major/bin
+		lib_dir=/usr/lib/postgresql/$pg_major/lib
+		share_dir=/usr/share/postgresql/$pg_major
+		include_dir=/usr/include/postgresql/$pg_major/server
+		pgxs=$lib_dir/pgxs/src/makefiles/pgxs.mk
+		compiler=gcc
+	fi
+	test_dir=$(dirname "$pgxs")/../test
+}
+
+# debian_pg_config MAJOR prints where Debian has the pg_config of a version.
+debian_pg_config()
+{
+	echo "/usr/lib/postgresql/$1/bin/pg_config"
+}
+
+# choose_postgres sets PG_CONFIG to that of the version that lacks the least here,
+# of those that apt can complete; of equals it is the oldest.  Where apt can
+# complete none, the status is 1.
+choose_postgres()
+{
+	local major pg_config missing candidates candidate
+
+	mapfile -t candidates < <(for major in 15 16 17 18; do
+		pg_config=$(debian_pg_config "$major")
+		locate_postgres "$pg_config"
+		missing=$(missing_postgres demo | xargs)
+		echo "$(wc -w <<<"$missing") $pg_config $missing"
+	done | sort -s -n -k1,1)
+	for candidate in "${candidates[@]}"; do
+		read -r _ PG_CONFIG missing <<<"$candidate"
+		[ -n "$missing" ] || return 0
+		# shellcheck disable=SC2086
+		! apt_install --simulate $missing >/dev/null 2>&1 || return 0
+	done
+	read -r _ PG_CONFIG _ <<<"${candidates[0]}"
+	return 1
+}
+
 # find_postgres sets PG_CONFIG, pg_major and the directories of the version that
-# is asked for: PG_CONFIG, else PG_MAJOR, else the first of 15 to 18 that is here.
+# is asked for: by PG_CONFIG, else by PG_MAJOR, else the one that is chosen here.
 find_postgres()
 {
-	local major
-
 	if [ -z "${PG_CONFIG:-}" ]; then
-		for major in ${PG_MAJOR:-15 16 17 18}; do
-			PG_CONFIG=/usr/lib/postgresql/$major/bin/pg_config
-			[ ! -x "$PG_CONFIG" ] || break
-		done
-		if [ ! -x "$PG_CONFIG" ]; then
-			PG_CONFIG=/usr/lib/postgresql/${PG_MAJOR:-15}/bin/pg_config
-			[ -e /etc/debian_version ] || PG_CONFIG=pg_config
+		if [ -n "${PG_MAJOR:-}" ]; then
+			PG_CONFIG=$(debian_pg_config "$PG_MAJOR")
+		elif [ ! -e /etc/debian_version ]; then
+			PG_CONFIG=pg_config
+		elif ! choose_postgres && can_install; then
+			# a new system has no package lists
+			step "Reading the package lists" apt-get update || true
+			choose_postgres || true
 		fi
 	fi
 	PG_CONFIG=$(command -v "$PG_CONFIG" || echo "$PG_CONFIG")
 	export PG_CONFIG
-
-	if [ -x "$PG_CONFIG" ]; then
-		{ read -r bin_dir && read -r lib_dir && read -r share_dir && read -r pgxs && read -r pg_major; } < <(
-			"$PG_CONFIG" --bindir --pkglibdir --sharedir --pgxs --version)
-		pg_major=${pg_major#PostgreSQL } pg_major=${pg_major%%[!0-9]*}
-	else
-		# where Debian will put it
-		pg_major=${PG_MAJOR:-15}
-		bin_dir=/usr/lib/postgresql/$pg_major/bin
-		lib_dir=/usr/lib/postgresql/$pg_major/lib
-		share_dir=/usr/share/postgresql/$pg_major
-		pgxs=$lib_dir/pgxs/src/makefiles/pgxs.mk
-	fi
+	locate_postgres "$PG_CONFIG"
 	[ "$pg_major" -ge 15 ] || die "defidata needs PostgreSQL 15 or newer, $PG_CONFIG is $pg_major: set PG_CONFIG."
 }
 
@@ -104,24 +149,91 @@ can_install()
 	[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null
 }
 
-# missing_packages demo|test prints the Debian package of each thing that is not here.
-missing_packages()
+# links COMPILER OPTION... says whether it makes a program of the C on its input.
+links()
 {
-	[ -x "$bin_dir/postgres" ] || echo "postgresql-$pg_major"
-	[ -f "$pgxs" ] || echo "postgresql-server-dev-$pg_major"
-	[ -f "$lib_dir/pg_cron.so" ] || echo "postgresql-$pg_major-cron"
-	command -v make >/dev/null || echo make
-	command -v gcc >/dev/null || echo gcc
-	[ -f /usr/include/stdio.h ] || echo libc6-dev
-	command -v setpriv >/dev/null || echo util-linux
-	command -v perl >/dev/null || echo perl
+	local program status=0
+
+	program=$(mktemp)
+	"$@" -x c - -o "$program" 2>/dev/null || status=1
+	rm -f "$program"
+	return "$status"
+}
+
+# compiles_with COMPILER OPTION... says whether it makes a program that uses the
+# C library.
+compiles_with()
+{
+	printf '%s\n' '#include <stdio.h>' 'int main(void) { return puts("") < 0; }' | links "$@"
+}
+
+# what a fuzzer is built with
+fuzzing=-fsanitize=fuzzer,address,undefined
+
+# fuzzing_clang prints the first clang that can build a fuzzer.
+fuzzing_clang()
+{
+	local clang
+
+	for clang in clang /usr/bin/clang-[0-9]*; do
+		if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | links "$clang" "$fuzzing"; then
+			echo "$clang"
+			return
+		fi
+	done
+	return 1
+}
+
+# has_extension NAME says whether an extension with a library is in this PostgreSQL.
+has_extension()
+{
+	[ -f "$lib_dir/$1.so" ] && [ -f "$share_dir/extension/$1.control" ]
+}
+
+# has_make says whether make is here, and GNU's.
+has_make()
+{
+	[[ $(make --version 2>/dev/null) == *GNU* ]]
+}
+
+# has_node says whether there is a Node.js that runs our tests, with its npm.
+has_node()
+{
+	node --test-reporter=tap --eval 0 >/dev/null 2>&1 && runs npm
+}
+
+# missing_postgres demo|test prints the Debian package of each part of PostgreSQL
+# that is not here.  Each is looked for itself: pgxs.mk and pg_regress, say, stand
+# in the client's package and tell nothing of the headers.
+missing_postgres()
+{
+	runs "$bin_dir/psql" && runs "$bin_dir/pg_config" || echo "postgresql-client-$pg_major"
+	runs "$bin_dir/postgres" && has_extension postgres_fdw || echo "postgresql-$pg_major"
+	[ -f "$include_dir/postgres.h" ] && [ -f "$pgxs" ] || echo "postgresql-server-dev-$pg_major"
+	has_extension pg_cron || echo "postgresql-$pg_major-cron"
 	[ "$1" = test ] || return 0
 
 	[ -f "$share_dir/extension/pgtap.control" ] || echo "postgresql-$pg_major-pgtap"
-	command -v pg_prove >/dev/null || echo libtap-parser-sourcehandler-pgtap-perl
+	runs "$test_dir/regress/pg_regress" && runs "$test_dir/isolation/pg_isolation_regress" &&
+		[ -f "$test_dir/perl/PostgreSQL/Test/Cluster.pm" ] || echo "postgresql-client-$pg_major"
+}
+
+# missing_packages demo|test prints the Debian package of each thing that is not here.
+missing_packages()
+{
+	missing_postgres "$1"
+	has_make || echo make
+	# an option may be part of its name
+	# shellcheck disable=SC2086
+	compiles_with $compiler || echo gcc libc6-dev
+	[ "$(id -u)" -ne 0 ] || setpriv --reuid=0 --regid=0 --init-groups true 2>/dev/null || echo util-linux
+	perl -MIO::Socket::INET -e1 2>/dev/null || echo perl
+	[ "$1" = test ] || return 0
+
+	runs pg_prove || echo libtap-parser-sourcehandler-pgtap-perl
 	perl -MIPC::Run -e1 2>/dev/null || echo libipc-run-perl
-	command -v prove >/dev/null || echo perl
-	command -v xz >/dev/null || echo xz-utils
+	runs prove && perl -MTest::More -MTime::HiRes -e1 2>/dev/null || echo perl
+	runs xz || echo xz-utils
 }
 
 # missing_extras prints the packages of what FAMILY can do without: its tests are
@@ -129,14 +241,19 @@ missing_packages()
 missing_extras()
 {
 	if [[ ${FAMILY:-fuzz} == *fuzz* ]]; then
-		compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a' >/dev/null || echo clang libclang-rt-dev
+		fuzzing_clang >/dev/null || echo clang libclang-rt-dev
 	fi
 	if [[ ${FAMILY:-http} == *http* ]]; then
-		command -v node >/dev/null || echo nodejs
-		command -v npm >/dev/null || echo npm
-		command -v chromium >/dev/null || echo chromium
+		has_node || echo nodejs npm
+		runs chromium || runs chromium-browser || runs google-chrome || echo chromium
 	fi
 	[[ ${FAMILY:-bench} != *bench* ]] || test/bench/run.sh missing
+}
+
+# apt_install ARGUMENT... is apt-get install as all here call it.
+apt_install()
+{
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
 # install_packages PACKAGE... installs them.  In a subshell, for the trap's sake.
@@ -144,8 +261,6 @@ install_packages()
 (
 	directory=/etc/postgresql-common/createcluster.d
 	file=$directory/defidata.conf
-	install=(apt-get install -y --no-install-recommends "$@")
-	export DEBIAN_FRONTEND=noninteractive
 
 	# the server's package would create and start a cluster "main" of the user's
 	if [ ! -e "$file" ]; then
@@ -155,21 +270,16 @@ install_packages()
 	fi
 
 	# package lists may be absent or too old
-	"${install[@]}" || { apt-get update && "${install[@]}"; }
+	apt_install "$@" || { apt-get update && apt_install "$@"; }
 )
 
-# require_packages demo|test sees to it that everything needed is here.
-require_packages()
+# require COMMAND... installs what the command, which prints the Debian package of
+# each thing that is not here, misses; afterwards it has to miss nothing.
+require()
 {
-	local missing extras=()
+	local missing
 
-	find_postgres
-	if [ "$1" = test ] && can_install; then
-		mapfile -t extras < <(missing_extras | tr ' ' '\n' | sort -u)
-		[ ${#extras[@]} -eq 0 ] || step "Installing ${extras[*]}" install_packages "${extras[@]}" ||
-			echo "Going on without them."
-	fi
-	mapfile -t missing < <(missing_packages "$1" | tr ' ' '\n' | sort -u)
+	mapfile -t missing < <("$@" | tr ' ' '\n' | sort -u)
 	[ ${#missing[@]} -gt 0 ] || return 0
 
 	if ! can_install; then
@@ -180,6 +290,23 @@ or name another PostgreSQL by PG_CONFIG=/path/to/pg_config, and try again."
 	fi
 	step "Installing ${#missing[@]} packages" install_packages "${missing[@]}" ||
 		die "Packages could not be installed. Where another PostgreSQL is at hand, name its version: PG_MAJOR=17, say."
+	mapfile -t missing < <("$@" | tr ' ' '\n' | sort -u)
+	[ ${#missing[@]} -eq 0 ] ||
+		die "These Debian packages are installed, and what is needed of them is still not here: ${missing[*]}."
+}
+
+# require_packages demo|test sees to it that everything needed is here.
+require_packages()
+{
+	local extras=()
+
+	find_postgres
+	if [ "$1" = test ] && can_install; then
+		mapfile -t extras < <(missing_extras | tr ' ' '\n' | sort -u)
+		[ ${#extras[@]} -eq 0 ] || step "Installing ${extras[*]}" install_packages "${extras[@]}" ||
+			echo "Going on without them."
+	fi
+	require missing_packages "$1"
 	find_postgres
 }
 

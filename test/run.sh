@@ -182,8 +182,8 @@ run_http()
 	local file reason=
 	local -x HOME=$work/tmp
 
-	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-		reason="there is no node with npm (Debian: nodejs, npm)"
+	if ! has_node; then
+		reason="there is no node with npm that runs such tests (Debian: nodejs, npm)"
 	elif ! (cd test/http && npm ci --no-audit --no-fund --cache "$work/npm") >"$work/log/npm" 2>&1; then
 		reason="npm cannot fetch its packages: $(grep -m 1 -iE 'err(or|!)' "$work/log/npm" || true)"
 	fi
@@ -207,7 +207,7 @@ fuzz_file()
 	mapfile -t sources < <(sed -n 's|^#include "\(.*\)\.h"$|extension/\1.c|p' "$1")
 
 	# without a look at every comparison: that took most of the time and reached nothing more
-	"$clang" -g -O1 -Wall -Wextra -Werror -fno-wrapv -fsanitize=fuzzer,address,undefined \
+	"$clang" -g -O1 -Wall -Wextra -Werror -fno-wrapv "$fuzzing" \
 		-fno-sanitize-coverage=trace-cmp -fno-sanitize-recover=all -Iextension "$1" "${sources[@]}" -lm -o "$directory/run" &&
 		"$directory/run" "$limit" -max_len=4096 -artifact_prefix="$directory/"
 }
@@ -217,9 +217,7 @@ run_fuzz()
 {
 	local file log started
 
-	clang=$(command -v clang || compgen -G '/usr/bin/clang-[0-9]*' | tail -n 1 || true)
-	if ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
-		"${clang:-false}" -fsanitize=fuzzer -x c - -o "$work/probe" 2>/dev/null; then
+	if ! clang=$(fuzzing_clang); then
 		echo "skipped: there is no clang with libFuzzer (Debian: clang, libclang-rt-dev)"
 		add_up 0 0 $#
 		return
@@ -319,7 +317,7 @@ step "Starting a private cluster" start_cluster analytics analytics \
 export PATH="$bin:$PATH" PG_CONFIG="$bin/pg_config" PGHOST="$work/analytics" PGUSER=postgres
 PGPORT=$(cat "$work/analytics/port")
 export PGPORT
-test_dir=$work/pg$(dirname "$pgxs")/../test
+test_dir=$work/pg$test_dir
 
 run_family run_regress sql/*.sql
 run_family run_isolation test/isolation/specs/*.spec

@@ -30,19 +30,7 @@ find_python()
 missing_programs()
 {
 	find_python >/dev/null || echo python3-pandas python3-psycopg2
-	command -v node >/dev/null || echo nodejs
-	command -v npm >/dev/null || echo npm
-}
-
-# require_programs installs what is missing, where it may.
-require_programs()
-{
-	local missing
-
-	mapfile -t missing < <(missing_programs | tr ' ' '\n')
-	[ ${#missing[@]} -gt 0 ] || return 0
-	can_install || die "Missing: ${missing[*]} (names of Debian packages)."
-	step "Installing ${#missing[@]} packages" install_packages "${missing[@]}"
+	has_node || echo nodejs npm
 }
 
 # prepare brings DuckDB and the dirty symbols, where there are some, into the
@@ -90,7 +78,7 @@ if [ "${1:-}" = missing ]; then
 fi
 if [ -z "${DEFIDATA_WORK:-}" ]; then
 	require_packages demo
-	require_programs
+	require missing_programs
 	directory=$(mktemp -d "${TMPDIR:-/tmp}/defidata-bench.XXXXXX")
 	prepare "$directory"
 	enter_private_copy "$directory" test/bench/run.sh

@@ -234,11 +234,11 @@ test('8 clients during 25 refreshes see whole boards and never an error', async 
   assert.ok(requests > 100, `${requests} requests`);
 });
 
-// browserPath finds a Chromium, or returns undefined.
+// browserPath finds a Chromium that starts, or returns undefined.
 function browserPath() {
   for (const name of [process.env.CHROMIUM, 'chromium', 'chromium-browser', 'google-chrome']) {
     try {
-      return execFileSync('sh', ['-c', 'command -v "$1"', 'sh', name ?? ''], { encoding: 'utf8' }).trim();
+      return execFileSync('sh', ['-c', 'command -v "$1" && "$1" --version >/dev/null 2>&1', 'sh', name ?? ''], { encoding: 'utf8' }).trim();
     } catch {
       // the next one
     }
