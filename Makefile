@@ -54,11 +54,13 @@ extension/sql/tables.sql: extension/tables.awk extension/metric_list.h extension
 extension/windows.o extension/metrics.o: extension/metric_list.h
 extension/row.o extension/defidata.o: defidata.control
 
-.PHONY: demo demo-stop test test-citus test-matrix fuzz bench check-code dist
+.PHONY: demo demo-stop test test-citus test-fresh test-matrix fuzz bench check-code dist
 demo:
 	test/demo/demo.sh start
 demo-stop:
 	test/demo/demo.sh stop
+test-fresh:
+	test/fresh.sh
 test-matrix:
 	test/matrix.sh
 test:
