@@ -10,8 +10,8 @@
 #ifndef DEFIDATA_CALL_CACHE_H
 #define DEFIDATA_CALL_CACHE_H
 
+#include "observed.h"
 #include "series.h"
-#include "windows.h"
 
 #pragma GCC visibility push(hidden)
 

@@ -1,6 +1,7 @@
 /*
  * compat.h
- *	  What differs between the versions of PostgreSQL that defidata is built on.
+ *
+ * What differs between the versions of PostgreSQL that defidata is built on.
  */
 #ifndef DEFIDATA_COMPAT_H
 #define DEFIDATA_COMPAT_H

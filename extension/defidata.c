@@ -1,6 +1,7 @@
 /*
  * defidata.c
- *	  The module's own file: the magic block and the version.
+ *
+ * The module's own file: the magic block and the version.
  *
  * The module has no state at load time, no GUC and no hook.  What a user can
  * choose are rows of defidata.setting, so that pg_dump carries them and every

@@ -1,13 +1,14 @@
 /*
  * matcher.c
- *		A trie of listed symbols, kept as one hash table of its edges.
+ *
+ * A trie of listed symbols, kept as one hash table of its edges.
  *
  * A node is a number, 0 the root.  An edge leads from a node, by a byte, to
  * the next node; where a listed symbol ends, its last edge holds the
  * spellings.  With "BTC", "BTG" and "btc" listed and case folded:
  *
- *		0 --B--> 1 --T--> 2 --C--> 3  { "BTC", "btc" }
- *		                    --G--> 4  { "BTG" }
+ * 0 --B--> 1 --T--> 2 --C--> 3  { "BTC", "btc" }
+ *                   --G--> 4  { "BTG" }
  *
  * All edges stand in one open-addressing table under (node, byte), so a look-up
  * costs one probe a byte however long the list is, and there are no pointers
@@ -69,7 +70,7 @@ matcher_create(MatcherMode mode, bool fold_case, const MatcherMemory *memory)
 static inline unsigned char
 Key(const Matcher *matcher, char c)
 {
-	return (unsigned char) (matcher->fold_case ? matcher_upper(c) : c);
+	return (unsigned char) (matcher->fold_case ? ascii_upper(c) : c);
 }
 
 /* Slot finds the edge that leaves a node by a byte, or the empty slot for it. */
@@ -171,7 +172,7 @@ matcher_add(Matcher *matcher, const char *symbol, size_t length,
 static inline bool
 IsAlnum(char c)
 {
-	c = matcher_upper(c);
+	c = ascii_upper(c);
 	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 

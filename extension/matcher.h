@@ -1,6 +1,7 @@
 /*
  * matcher.h
- *		Which listed symbol does a text begin with?
+ *
+ * Which listed symbol does a text begin with?
  *
  * A matcher is filled once and then asked many times.  It knows nothing of
  * PostgreSQL, so that a fuzzer or a unit test can run it alone; memory comes
@@ -14,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "ascii.h"
 
 /* What may follow a listed symbol in a text that counts as that symbol. */
 typedef enum MatcherMode
@@ -49,12 +52,5 @@ extern bool matcher_add(Matcher *matcher, const char *symbol, size_t length,
 						bool enabled, bool builtin);
 extern const MatcherSpelling *matcher_find(const Matcher *matcher,
 										   const char *text, size_t length);
-
-/* matcher_upper makes an ASCII letter a capital, whatever the locale. */
-static inline char
-matcher_upper(char c)
-{
-	return (c >= 'a' && c <= 'z') ? (char) (c - ('a' - 'A')) : c;
-}
 
 #endif							/* DEFIDATA_MATCHER_H */

@@ -1,16 +1,18 @@
 /*
  * mentions.c
- *	  How often tokens were mentioned in a span of time, whatever was observed:
- *	  one token in all of it, and many in each hour.  Figures of windows are
- *	  unroll.c's.
+ *
+ * How often tokens were mentioned in a span of time, whatever was observed:
+ * one token in all of it, and many in each hour.  Figures of windows are
+ * unroll.c's.
  */
-#include "call_cache.h"
-#include "row.h"
+#include "series.h"
 
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
+
+#include "row.h"
 
 PG_FUNCTION_INFO_V1(defidata_mentions_between);
 PG_FUNCTION_INFO_V1(defidata_mentions_by_hour);
@@ -73,7 +75,8 @@ AddHours(HourTotal *totals, int32 from_hour, int32 hours, const struct varlena *
 			if (position < 0 || position >= hours)
 				continue;
 			totals[position].series++;
-			if (pg_add_s64_overflow(totals[position].mentions, entries[i].mentions, &totals[position].mentions))
+			if (pg_add_s64_overflow(totals[position].mentions, entries[i].mentions,
+									&totals[position].mentions))
 				ReportSumRange();
 		}
 	}
@@ -102,7 +105,8 @@ defidata_mentions_by_hour(PG_FUNCTION_ARGS)
 	DeconstructSeries(PG_GETARG_ARRAYTYPE_P(0), &series, &nulls, &count);
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
-			AddHours(totals, from_hour, (int32) hours, (struct varlena *) DatumGetPointer(series[i]));
+			AddHours(totals, from_hour, (int32) hours,
+					 (struct varlena *) DatumGetPointer(series[i]));
 	for (int32 i = 0; i < hours; i++)
 	{
 		Datum		values[] = {

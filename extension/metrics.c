@@ -7,7 +7,6 @@
  * and rows.
  */
 #include "call_cache.h"
-#include "row.h"
 
 #include <math.h>
 
@@ -15,6 +14,9 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
+
+#include "row.h"
+#include "windows.h"
 
 PG_FUNCTION_INFO_V1(defidata_metrics_over);
 PG_FUNCTION_INFO_V1(defidata_metrics_between);
@@ -38,8 +40,12 @@ static const RowColumn metrics_columns[] = {
 
 #define METRICS_COLUMNS ((int) lengthof(metrics_columns))
 
-static const RowShape metrics_between_rows = {metrics_columns, METRICS_COLUMNS, METRICS_BETWEEN_1_0};
-static const RowShape metrics_rows = {metrics_columns, METRICS_COLUMNS, METRICS_ROW_1_0};
+static const RowShape metrics_between_rows = {
+	metrics_columns, METRICS_COLUMNS, METRICS_BETWEEN_1_0
+};
+static const RowShape metrics_rows = {
+	metrics_columns, METRICS_COLUMNS, METRICS_ROW_1_0
+};
 
 /* CheckCoverage refuses a share that is none. */
 static double
@@ -239,7 +245,7 @@ MakeMetricsAtState(FunctionCallInfo fcinfo, MemoryContext context)
 	return state;
 }
 
-/* PrefetchBytes asks memory for all of a datum at once, which is read from its end on and in steps. */
+/* PrefetchBytes asks memory for all of a datum at once; it is read from its end on, in steps. */
 static inline void
 PrefetchBytes(const void *bytes, Size size)
 {
@@ -286,7 +292,8 @@ defidata_metrics_at_finish(PG_FUNCTION_ARGS)
 	metrics_start_days(&walk, &state->observed, state->min_coverage, &state->sums, room);
 	metrics_move(&walk, state->sums.hour, &metrics);
 	SetMetrics(state->sums.hour, &metrics, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &metrics_rows), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &metrics_rows),
+													  values, nulls)));
 }
 
 /*

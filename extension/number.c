@@ -1,6 +1,7 @@
 /*
  * number.c
- *	  Figures that a source delivers as text.
+ *
+ * Figures that a source delivers as text.
  *
  * Collectors store prices and supplies as text, and some of it is "n/a".  The
  * cast of the server would fail the statement, and with it the row's
@@ -8,11 +9,10 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "ascii.h"
 #include "compat.h"
 
 /* longer than any number that means something */
@@ -20,7 +20,7 @@
 
 PG_FUNCTION_INFO_V1(defidata_parse_number);
 
-/* strtod would also take hexadecimal and words that no collector writes. */
+/* HasNumberCharacters refuses hexadecimal and words, which strtod takes and no collector writes. */
 static bool
 HasNumberCharacters(const char *figure)
 {
@@ -43,9 +43,9 @@ defidata_parse_number(PG_FUNCTION_ARGS)
 	char	   *rest;
 	double		value;
 
-	while (start < end && isspace((unsigned char) *start))
+	while (start < end && ascii_is_space(*start))
 		start++;
-	while (start < end && isspace((unsigned char) end[-1]))
+	while (start < end && ascii_is_space(end[-1]))
 		end--;
 	if (end - start > MAX_NUMBER_LENGTH)
 		PG_RETURN_NULL();

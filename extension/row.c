@@ -78,7 +78,10 @@ CheckColumn(FunctionCallInfo fcinfo, TupleDesc row, const RowShape *shape, int a
 
 	/* one that was dropped is still there, without a type */
 	if (at < row->natts && !TupleDescAttr(row, at)->attisdropped)
-		given = (RowColumn) {NameStr(TupleDescAttr(row, at)->attname), TupleDescAttr(row, at)->atttypid};
+	{
+		given.name = NameStr(TupleDescAttr(row, at)->attname);
+		given.type = TupleDescAttr(row, at)->atttypid;
+	}
 	if (given.name == NULL || expected.name == NULL || given.type != expected.type ||
 		strcmp(given.name, expected.name) != 0)
 		ReportColumn(fcinfo, at + 1, row->tdtypeid,

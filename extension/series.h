@@ -3,7 +3,7 @@
  *
  * The server's view of defidata.series: how its datums are read and made, how
  * hours turn into timestamps, and where the states of aggregates live.  The
- * bytes are series_codec.h's.
+ * bytes are series_reader.h's and series_writer.h's.
  */
 #ifndef DEFIDATA_SERIES_H
 #define DEFIDATA_SERIES_H
@@ -15,7 +15,7 @@
 #include "utils/array.h"
 
 #include "compat.h"
-#include "series_codec.h"
+#include "series_reader.h"
 
 #pragma GCC visibility push(hidden)
 

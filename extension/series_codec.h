@@ -2,8 +2,9 @@
  * series_codec.h
  *
  * The encoded form of a series: one token's hours, each with its mentions and
- * the exact sum of its sentiment.  Here are its limits, its entries, and the
- * reader and writer of its bytes and of its text.
+ * the exact sum of its sentiment.  Here are its limits and its entries; its bytes
+ * are read by series_reader.h and written by series_writer.h, its text is
+ * series_text.h's.
  *
  * It needs no server, so that a fuzzer can run it alone: functions return a
  * status, allocate nothing and never abort.  What the entries mean over time
@@ -56,12 +57,15 @@ __extension__ typedef unsigned __int128 usum128 __attribute__((aligned(8)));
 #define SERIES_NANO			INT64_C(1000000000)
 #define SERIES_MAX_SENTIMENT (SERIES_NANO * SERIES_NANO)
 
+/* ten years; sums over more could outgrow 128 bits */
+#define MAX_WINDOW_HOURS	87672
+
 /* keeps every buffer below the server's limit of 1 GB for one allocation */
 #define SERIES_MAX_ENTRIES	10000000
 
+#define SERIES_FORMAT	3			/* the first byte */
 #define SERIES_HEADER_SIZE	16	/* at most: 1 + 4 + 4 + 4 + 2 bytes */
 #define SERIES_ENTRY_SIZE	32	/* at most: 4 + 7 + 7 + 14 bytes */
-#define SERIES_TEXT_SIZE	96	/* at most, of one entry's text */
 
 typedef enum SeriesStatus
 {
@@ -76,7 +80,7 @@ typedef enum SeriesStatus
 	SERIES_WEIGHT_RANGE,
 	SERIES_SUM_RANGE,
 	SERIES_TOO_LONG,			/* more than SERIES_MAX_ENTRIES */
-	SERIES_VARIANCE_RANGE		/* see windows.h */
+	SERIES_VARIANCE_RANGE		/* see sliding.h */
 } SeriesStatus;
 
 /*
@@ -91,68 +95,35 @@ typedef struct SeriesEntry
 	int32_t		hour;
 } SeriesEntry;
 
-/* Sums over the mentions of some entries. */
-typedef struct MentionSums
-{
-	usum128		mentions;
-	usum128		squares;
-} MentionSums;
-
-/* Sums over the sentiment of some entries; that of sentiment may wrap around. */
-typedef struct SentimentSums
-{
-	usum128		sentiment;
-	usum128		weight;
-} SentimentSums;
-
-/* One number of each entry. */
-typedef struct SeriesColumn
-{
-	const uint8_t *oldest;		/* where it is in the oldest entry, the last */
-	size_t		step;			/* from there back to the next one's */
-	unsigned	width;
-} SeriesColumn;
-
-/* Where a reader stands in a series. */
-typedef struct SeriesReader
-{
-	const uint8_t *end;
-	SeriesColumn gaps;
-	SeriesColumn mentions;
-	SeriesColumn missing;
-	SeriesColumn sums;
-	int32_t		count;			/* of all entries */
-	int32_t		next;			/* position of the entry to be read */
-	int32_t		first;
-	int32_t		last;
-	int32_t		hour;			/* of the entry before it */
-	SeriesStatus status;
-
-	/* bits of all numbers read, by which their widths are checked */
-	usum128		sum_bits;
-	uint64_t	gap_bits;
-	uint64_t	mention_bits;
-	uint64_t	missing_bits;
-} SeriesReader;
-
 extern const char *series_status_text(SeriesStatus status);
 
 extern SeriesStatus series_entry_check(const SeriesEntry *entry);
 extern SeriesStatus series_entry_add(SeriesEntry *to, const SeriesEntry *from);
 
-extern SeriesStatus series_open(SeriesReader *reader, const uint8_t *bytes, size_t size);
-/* of one reader either reads, or sums */
-extern int	series_read(SeriesReader *reader, SeriesEntry *entries, int max);
-extern int	series_sum_until(SeriesReader *reader, int32_t hour, MentionSums *mentions,
-							 SentimentSums *sentiment);
-extern size_t series_body_size(const SeriesReader *reader);
+/* series_fold_sign folds a signed number so that its bits are those that two's complement needs. */
+static inline usum128
+series_fold_sign(sum128 number)
+{
+	return (usum128) number << 1 ^ (usum128) (number >> 127);
+}
 
-extern size_t series_encode(const SeriesEntry *entries, int count, uint8_t *out);
-extern size_t series_append(const SeriesReader *head, const SeriesEntry *entries, int count,
-							uint8_t *out);
+/* series_count_bytes counts the bytes that the bits of some numbers need. */
+static inline unsigned
+series_count_bytes(usum128 bits)
+{
+	unsigned	bytes = 0;
 
-extern int	series_print_entry(const SeriesEntry *entry, char *out);
-extern SeriesStatus series_parse_entry(const char **at, SeriesEntry *entry);
+	for (; bits != 0; bits >>= 8)
+		bytes++;
+	return bytes;
+}
+
+/* series_count_mention_bytes counts at least one, lest a long series take none. */
+static inline unsigned
+series_count_mention_bytes(uint64_t bits)
+{
+	return bits == 0 ? 1 : series_count_bytes(bits);
+}
 
 #pragma GCC visibility pop
 

@@ -10,9 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Gives the next number of the generator splitmix64 (Steele, Lea and Flood 2014). */
+/* NextRandom gives the next number of the generator splitmix64 (Steele, Lea and Flood 2014). */
 static uint64_t
-next_random(uint64_t *state)
+NextRandom(uint64_t *state)
 {
 	uint64_t	z = (*state += UINT64_C(0x9e3779b97f4a7c15));
 
@@ -21,21 +21,21 @@ next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* Gives a random number below a limit; what it is off evenness is below 2^-32. */
+/* RandomBelow gives a random number below a limit; what it is off evenness is below 2^-32. */
 static int32_t
-random_below(uint64_t *state, int32_t limit)
+RandomBelow(uint64_t *state, int32_t limit)
 {
-	return (int32_t) (((unsigned __int128) next_random(state) * (uint32_t) limit) >> 64);
+	return (int32_t) (((unsigned __int128) NextRandom(state) * (uint32_t) limit) >> 64);
 }
 
-/* Counts the shifts that move an event by at least the horizon, either way around. */
+/* study_possible_shifts counts the shifts by at least the horizon, either way around. */
 int32_t
 study_possible_shifts(int32_t hours, int32_t horizon)
 {
 	return horizon > hours / 2 ? 0 : hours - 2 * horizon + 1;
 }
 
-/* Draws the sets' shifts without replacement; there is room for all that are possible. */
+/* study_draw_shifts draws the sets' shifts without replacement; possible has room for all. */
 void
 study_draw_shifts(Study *study, uint64_t seed, int32_t *possible)
 {
@@ -45,7 +45,7 @@ study_draw_shifts(Study *study, uint64_t seed, int32_t *possible)
 		possible[i] = study->horizon + i;
 	for (int32_t i = 0; i < study->sets; i++)
 	{
-		int32_t		drawn = i + random_below(&seed, count - i);
+		int32_t		drawn = i + RandomBelow(&seed, count - i);
 
 		study->shifts[i] = possible[drawn];
 		possible[drawn] = possible[i];
@@ -53,9 +53,9 @@ study_draw_shifts(Study *study, uint64_t seed, int32_t *possible)
 }
 
 /*
- * Turns figures by the hour, of which times tells when each was known, into
- * changes over the horizon.  An hour without a figure has INT64_MIN for its time,
- * and at its end that of an hour before, where it is not too old.
+ * study_fill_changes turns figures by the hour, of which times tells when each was
+ * known, into changes over the horizon.  An hour without a figure has INT64_MIN for
+ * its time, and at its end that of an hour before, where it is not too old.
  */
 void
 study_fill_changes(const Study *study, const int64_t *times, const double *figures,
@@ -86,10 +86,10 @@ study_fill_changes(const Study *study, const int64_t *times, const double *figur
 }
 
 /*
- * Adds what the outcome did after an event to each set, where the event stands a
- * shift later, and returns what it did in truth, or a NaN.  The event's hour is the
- * first whole one after it, counted from the span's first; the first figure has to be
- * younger at that hour's end than the event.
+ * study_add_event adds what the outcome did after an event to each set, where the
+ * event stands a shift later, and returns what it did in truth, or a NaN.  The
+ * event's hour is the first whole one after it, counted from the span's first; the
+ * first figure has to be younger at that hour's end than the event.
  */
 double
 study_add_event(Study *study, const StudyChanges *changes, int32_t hour, int64_t max_age)
@@ -108,9 +108,9 @@ study_add_event(Study *study, const StudyChanges *changes, int32_t hour, int64_t
 	return changes->age[hour] < max_age ? changes->change[hour] : NAN;
 }
 
-/* Compares numbers for qsort. */
+/* CompareNumbers compares numbers for qsort. */
 static int
-compare_numbers(const void *a, const void *b)
+CompareNumbers(const void *a, const void *b)
 {
 	double		x = *(const double *) a;
 	double		y = *(const double *) b;
@@ -118,9 +118,9 @@ compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Gives a quantile of ascending numbers, between two of them by proportion. */
+/* Quantile gives a quantile of ascending numbers, between two of them by proportion. */
 static double
-quantile(const double *numbers, int64_t count, double share)
+Quantile(const double *numbers, int64_t count, double share)
 {
 	double		place = share * (double) (count - 1);
 	int64_t		below = (int64_t) place;
@@ -130,9 +130,9 @@ quantile(const double *numbers, int64_t count, double share)
 	return numbers[below] + (place - (double) below) * (numbers[below + 1] - numbers[below]);
 }
 
-/* Gives the mean of some numbers. */
+/* MeanOfNumbers gives the mean of some numbers. */
 static double
-mean_of_numbers(const double *numbers, int64_t count)
+MeanOfNumbers(const double *numbers, int64_t count)
 {
 	double		sum = 0;
 
@@ -141,9 +141,9 @@ mean_of_numbers(const double *numbers, int64_t count)
 	return sum / (double) count;
 }
 
-/* Turns the sums of the sets that met a change into their means. */
+/* CollectSetMeans turns the sums of the sets that met a change into their means. */
 static int32_t
-collect_set_means(Study *study)
+CollectSetMeans(Study *study)
 {
 	int32_t		count = 0;
 
@@ -153,27 +153,27 @@ collect_set_means(Study *study)
 	return count;
 }
 
-/* Says what the true changes were; they are put in order. */
+/* FillTruth says what the true changes were; they are put in order. */
 static void
-fill_truth(double *changes, int64_t count, double *figures)
+FillTruth(double *changes, int64_t count, double *figures)
 {
 	int64_t		above = 0;
 
 	/* the mean first: its bits stand for the order of the events */
-	figures[STUDY_MEAN] = mean_of_numbers(changes, count);
+	figures[STUDY_MEAN] = MeanOfNumbers(changes, count);
 	for (int64_t i = 0; i < count; i++)
 		above += changes[i] > 0;
 	figures[STUDY_SHARE_ABOVE] = (double) above / (double) count;
-	qsort(changes, (size_t) count, sizeof(double), compare_numbers);
-	figures[STUDY_MEDIAN] = quantile(changes, count, 0.5);
+	qsort(changes, (size_t) count, sizeof(double), CompareNumbers);
+	figures[STUDY_MEDIAN] = Quantile(changes, count, 0.5);
 }
 
-/* Compares the true mean with those of the sets. */
+/* FillComparison compares the true mean with those of the sets. */
 static void
-fill_comparison(double *means, int32_t count, double *figures)
+FillComparison(double *means, int32_t count, double *figures)
 {
 	double		mean = figures[STUDY_MEAN];
-	double		placebo_mean = mean_of_numbers(means, count);
+	double		placebo_mean = MeanOfNumbers(means, count);
 	int32_t		as_far = 0;
 
 	figures[STUDY_PLACEBO_MEAN] = placebo_mean;
@@ -184,25 +184,25 @@ fill_comparison(double *means, int32_t count, double *figures)
 		as_far += fabs(means[i] - placebo_mean) >= fabs(mean - placebo_mean);
 	figures[STUDY_P] = (1.0 + as_far) / (1.0 + count);
 	/* the sets' mean cancels out: mean - m - (set - m) */
-	qsort(means, (size_t) count, sizeof(double), compare_numbers);
-	figures[STUDY_DIFFERENCE_LOW] = mean - quantile(means, count, 0.975);
-	figures[STUDY_DIFFERENCE_HIGH] = mean - quantile(means, count, 0.025);
+	qsort(means, (size_t) count, sizeof(double), CompareNumbers);
+	figures[STUDY_DIFFERENCE_LOW] = mean - Quantile(means, count, 0.975);
+	figures[STUDY_DIFFERENCE_HIGH] = mean - Quantile(means, count, 0.025);
 }
 
 /*
- * Says what the study found and returns the number of sets that met a change.
+ * study_finish says what the study found and returns the number of sets that met a change.
  * Changes are the true ones, in the order of events.
  */
 int32_t
 study_finish(Study *study, double *changes, int64_t count, double figures[STUDY_FIGURES])
 {
-	int32_t		sets = collect_set_means(study);
+	int32_t		sets = CollectSetMeans(study);
 
 	for (int i = 0; i < STUDY_FIGURES; i++)
 		figures[i] = NAN;
 	if (count > 0)
-		fill_truth(changes, count, figures);
+		FillTruth(changes, count, figures);
 	if (count > 0 && sets > 0)
-		fill_comparison(study->sums, sets, figures);
+		FillComparison(study->sums, sets, figures);
 	return sets;
 }

@@ -2,17 +2,18 @@
  * unroll.c
  *
  * A series as rows: its entries, and the figures of a window of any width
- * (defidata_unroll).  The arithmetic is that of windows.c; here are arguments,
+ * (defidata_unroll).  The arithmetic is that of sliding.c; here are arguments,
  * memory and rows.  The metrics are the business of metrics.c.
  */
 #include "call_cache.h"
-#include "row.h"
-
-#include <math.h>
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
+
+#include "figures.h"
+#include "row.h"
+#include "sliding.h"
 
 PG_FUNCTION_INFO_V1(defidata_entries);
 PG_FUNCTION_INFO_V1(defidata_unroll);

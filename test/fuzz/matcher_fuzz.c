@@ -1,13 +1,11 @@
 /*
  * matcher_fuzz.c
- *		libFuzzer harness: the matcher against a naive twin of it.
+ *
+ * A libFuzzer harness: the matcher against a naive twin of it.
  *
  * The input is one byte of options (mode, folding) and then lines: the text,
  * and a listed symbol each, whose first byte says whether it is enabled and
  * built in.  The twin compares the text with every symbol and knows no trie.
- *
- *		clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-wrapv \
- *			-I extension test/fuzz/matcher_fuzz.c extension/matcher.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,9 @@
 /*
  * series_fuzz.c
  *
- * A libFuzzer harness for the parts of the engine that need no server:
- * series_codec.c and windows.c.  The input's first byte chooses the target:
+ * A libFuzzer harness for the parts of the engine that need no server: the
+ * files of the headers below, with which test/run.sh links it.  The input's first
+ * byte chooses the target:
  *
  *	 0	any bytes as an encoded series: reading them does no harm, and what is
  *		accepted is encoded to the same bytes again;
@@ -14,16 +15,18 @@
  *	 3	entries drawn from the input: they are read from their encoding as they
  *		were, and sums over stretches of hours are right.  Then some of its bytes
  *		are changed, which is as target 0, but never far from a valid series.
- *
- *	 clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-wrapv -I extension \
- *		test/fuzz/series_fuzz.c extension/series_codec.c extension/windows.c -lm
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "observed.h"
 #include "series_codec.h"
+#include "series_reader.h"
+#include "series_text.h"
+#include "series_writer.h"
+#include "sliding.h"
 #include "windows.h"
 
 #define MAX_ENTRIES 4096
@@ -361,7 +364,7 @@ plain_surge(const Plain *plain, int t, double share, long double *scale)
 
 /* Compares all metrics of one hour. */
 static void
-check_metrics(const Plain *plain, int t, double share, const double *figures)
+check_metrics(const Plain *plain, int t, double share, const Metrics *m)
 {
 	PlainSums	day = sum_window(plain, t, 24);
 	PlainSums	week = sum_window(plain, t, 168);
@@ -376,36 +379,38 @@ check_metrics(const Plain *plain, int t, double share, const double *figures)
 	long double scale = 1;
 	PlainSums	hour = sum_window(plain, t, 1);
 
-	check_figure(figures[METRIC_MENTIONS], (long double) hour.c, 1);
-	check_figure(figures[METRIC_SENTIMENT], hour.weight == 0 ? NAN : plain_sentiment(hour, 1, 1), 1);
-	check_figure(figures[METRIC_SMA_24H], sma_24h, 1);
-	check_figure(figures[METRIC_SMA_7D], sma_7d, 1);
-	check_figure(figures[METRIC_SMA_14D], sma_14d, 1);
-	check_figure(figures[METRIC_SMA_24H_PREV], prev_24h, 1);
-	check_figure(figures[METRIC_SMA_7D_PREV], prev_7d, 1);
-	check_figure(figures[METRIC_CHANGE_24H], plain_ratio(sma_24h, prev_24h) - 1, 1);
-	check_figure(figures[METRIC_CHANGE_7D], plain_ratio(sma_7d, prev_7d) - 1, 1);
-	check_figure(figures[METRIC_MENTIONS_24H], 24 * sma_24h, 1);
-	check_figure(figures[METRIC_BASELINE_24H], base, 1);
-	check_figure(figures[METRIC_TREND_24H], (24 * sma_24h + 24) / (base + 24) - 1, 1);
-	check_figure(figures[METRIC_SURGE_14D], plain_surge(plain, t, share, &scale), scale);
-	check_figure(figures[METRIC_DEVIATION_14D], plain_ratio(hour.c, sma_14d) - 1, 1);
-	check_figure(figures[METRIC_RSD_24H], plain_ratio(plain_deviation(day, 24, share), sma_24h), 1);
-	check_figure(figures[METRIC_RSD_7D], plain_ratio(plain_deviation(week, 168, share), sma_7d), 1);
-	check_figure(figures[METRIC_RSD_14D], plain_ratio(deviation, sma_14d), 1);
-	check_figure(figures[METRIC_ZSCORE_14D],
+	check_figure(m->mentions, (long double) hour.c, 1);
+	check_figure(m->sentiment, hour.weight == 0 ? NAN : plain_sentiment(hour, 1, 1), 1);
+	check_figure(m->sma_24h, sma_24h, 1);
+	check_figure(m->sma_7d, sma_7d, 1);
+	check_figure(m->sma_14d, sma_14d, 1);
+	check_figure(m->sma_24h_prev, prev_24h, 1);
+	check_figure(m->sma_7d_prev, prev_7d, 1);
+	check_figure(m->change_24h, plain_ratio(sma_24h, prev_24h) - 1, 1);
+	check_figure(m->change_7d, plain_ratio(sma_7d, prev_7d) - 1, 1);
+	check_figure(m->mentions_24h, 24 * sma_24h, 1);
+	check_figure(m->baseline_24h, base, 1);
+	check_figure(m->trend_24h, (24 * sma_24h + 24) / (base + 24) - 1, 1);
+	check_figure(m->surge_14d, plain_surge(plain, t, share, &scale), scale);
+	check_figure(m->deviation_14d, plain_ratio(hour.c, sma_14d) - 1, 1);
+	check_figure(m->rsd_24h, plain_ratio(plain_deviation(day, 24, share), sma_24h), 1);
+	check_figure(m->rsd_7d, plain_ratio(plain_deviation(week, 168, share), sma_7d), 1);
+	check_figure(m->rsd_14d, plain_ratio(deviation, sma_14d), 1);
+	check_figure(m->zscore_14d,
 				 plain_ratio((long double) (hour.c * fortnight.n - fortnight.c) / fmaxl(1, fortnight.n), deviation), 1);
-	check_figure(figures[METRIC_SENTIMENT_24H], plain_sentiment(day, 24, share), 1);
-	check_figure(figures[METRIC_SENTIMENT_7D], plain_sentiment(week, 168, share), 1);
-	check_figure(figures[METRIC_COVERAGE_14D], fortnight.n / 336.0L, 1);
+	check_figure(m->sentiment_24h, plain_sentiment(day, 24, share), 1);
+	check_figure(m->sentiment_7d, plain_sentiment(week, 168, share), 1);
+	check_figure(m->coverage_14d, fortnight.n / 336.0L, 1);
+	REQUIRE(m->total_24h == day.c && m->total_14d == fortnight.c);
 }
 
 /* Requires the same bits. */
 static void
-check_same(const double *figures, const double *again)
+check_same(const Metrics *a, const Metrics *b)
 {
-	for (int i = 0; i < METRICS_AND_LEVELS; i++)
-		REQUIRE(isnan(figures[i]) ? isnan(again[i]) : figures[i] == again[i]);
+#define METRIC(name, type, places, meaning) \
+	REQUIRE(a->name == b->name || (isnan((double) a->name) && isnan((double) b->name)));
+#include "metric_list.h"
 }
 
 /* Adds entries to sums by day as a part, encoded. */
@@ -431,8 +436,8 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 	static RunningSums room[MAX_HOURS + 2];
 	static RunningSums room_of_jump[MAX_HOURS + 2];
 	double		share = choice % 5 / 4.0;
-	double		figures[METRICS_AND_LEVELS];
-	double		again[METRICS_AND_LEVELS];
+	Metrics		metrics;
+	Metrics		again;
 	RunningSums room_of_days[DAY_SUMS_ROOM];
 	DaySums		days;
 	MetricsWalk walk;
@@ -447,10 +452,10 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 	{
 		int			from = 0;
 
-		metrics_move(&walk, plain->first + t, figures);
+		metrics_move(&walk, plain->first + t, &metrics);
 		if (!is_compared(t, choice))
 			continue;
-		check_metrics(plain, t, share, figures);
+		check_metrics(plain, t, share, &metrics);
 
 		/* from no more than the entries that the windows reach */
 		while (from < count && entries[from].hour <= plain->first + t - 336)
@@ -458,8 +463,8 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 		metrics_start(&jump, observed, share, room_of_jump);
 		metrics_add(&jump, entries + from, count - from);
 		metrics_ready(&jump);
-		metrics_move(&jump, plain->first + t, again);
-		check_same(figures, again);
+		metrics_move(&jump, plain->first + t, &again);
+		check_same(&metrics, &again);
 
 		/* from sums by day, whose parts come in any order */
 		memset(&days, 0, sizeof(days));
@@ -467,8 +472,8 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 		add_part(&days, observed, entries + from / 2, count - from / 2);
 		add_part(&days, observed, entries, from / 2);
 		metrics_start_days(&jump, observed, share, &days, room_of_days);
-		metrics_move(&jump, plain->first + t, again);
-		check_same(figures, again);
+		metrics_move(&jump, plain->first + t, &again);
+		check_same(&metrics, &again);
 	}
 }
 
