@@ -146,7 +146,7 @@ find_postgres()
 # can_install says whether packages may be installed here.
 can_install()
 {
-	[ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null
+	[ "$(id -u)" -eq 0 ] && runs apt-get
 }
 
 # links COMPILER OPTION... says whether it makes a program of the C on its input.

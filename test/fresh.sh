@@ -34,6 +34,17 @@ skip()
 	skipped=$((skipped + 1))
 }
 
+# prepare PACKAGE installs what is there beforehand; where that is nothing, there
+# are no package lists either, as in a container's image.
+prepare()
+{
+	if [ -n "$1" ]; then
+		in_chroot apt-get install -y --no-install-recommends "$1"
+	else
+		rm -rf "$root"/var/lib/apt/lists/*
+	fi
+}
+
 # refuses PATTERN COMMAND... says whether a command fails and says why.
 refuses()
 {
@@ -48,20 +59,21 @@ refuses()
 	grep -qE "$pattern" "$root/output"
 }
 
-# traces prints what must not change: the clusters of the system and its servers.
-traces()
+# system_clusters prints the files of the clusters that Debian manages.
+system_clusters()
 {
-	find "$root/etc/postgresql" "$root/var/lib/postgresql" 2>/dev/null || true
+	find "$root/etc/postgresql" "$root/var/lib/postgresql" -mindepth 2 2>/dev/null || true
 }
 
-# demonstrate runs the demo and leaves the system's own clusters as they are.
+# demonstrate runs the demo, which leaves nothing behind and makes no cluster of the
+# system's.
 demonstrate()
 {
 	local before
 
-	before=$(traces)
+	before=$(system_clusters)
 	in_chroot sh -ec 'make demo; make demo-stop; ! ls -d /tmp/defidata-* 2>/dev/null'
-	[ "$before" = "$(traces)" ]
+	[ "$before" = "$(system_clusters)" ]
 }
 
 # try_demo is the newcomer's first look, as somebody without rights and as root.
@@ -90,7 +102,7 @@ try()
 	printf '\n== make %s on Debian %s with %s\n' "$3" "$1" "${2:-nothing}"
 	if ! make_chroot "$1"; then
 		skip "no system of $1 can be made here"
-	elif [ -n "$2" ] && ! step "Installing $2" in_chroot apt-get install -y --no-install-recommends "$2"; then
+	elif ! step "Preparing it" prepare "$2"; then
 		skip "$2 cannot be installed there"
 	else
 		"try_$3"
