@@ -7,10 +7,17 @@ OBJS = $(addprefix extension/, defidata.o matcher.o pattern.o rules.o clean.o re
 	study.o event_study.o)
 
 # the install script: layers, each of which calls only those before it
-PARTS = schema builtin_token metric_list series clean common setting judge tables \
-	source remote attach survey copy import facts compute metrics history price study board document \
-	publish setup record run backfill reconcile maintain legacy distribute grant schedule status \
-	report api_owner api_operator api_reader rights
+PARTS = schema builtin_token metric_list series clean \
+	common setting judge tables \
+	source remote attach \
+	survey copy import \
+	facts hours compute metrics history \
+	price study \
+	board document publish \
+	setup \
+	record run backfill reconcile maintain \
+	legacy distribute grant schedule status report \
+	api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
 GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql)
 EXTRA_CLEAN = $(GENERATED)

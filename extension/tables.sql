@@ -144,17 +144,26 @@ CREATE TABLE defidata.open_day (
     PRIMARY KEY (day)
 );
 
--- the observed hours
+-- the hours for which a source has delivered rows
 CREATE TABLE defidata.hours (
     hour timestamptz NOT NULL,                  -- start of the hour
     rows bigint,                                -- raw rows, rejected ones included; NULL until
                                                 -- computed
-    mentions bigint,                            -- accepted mentions
-    tokens bigint,                              -- tokens with an accepted row
-    settled boolean NOT NULL DEFAULT false,     -- whether the hour is old and complete enough to be
+    mentions bigint,                            -- accepted mentions; NULL where not observed
+    tokens bigint,                              -- tokens with an accepted row; NULL where not
+                                                -- observed
+    settled boolean NOT NULL DEFAULT false,     -- whether it is observed and old enough to be
                                                 -- published
     summed boolean NOT NULL DEFAULT false,      -- whether the facts hold what the raw rows say
     published boolean NOT NULL DEFAULT false,   -- whether the day's mentions hold what the facts say
+    expired boolean NOT NULL DEFAULT false,     -- whether its raw rows are gone; its facts stay as
+                                                -- they are
+    incomplete boolean NOT NULL DEFAULT false,  -- whether its source has lost some of its rows
+    thin boolean NOT NULL DEFAULT false,        -- whether it has far fewer rows than is usual
+    marked boolean,                             -- what defidata_mark_hours says of it; NULL: nothing
+    observed boolean NOT NULL                   -- whether it is measured; if not, it is an outage
+        GENERATED ALWAYS AS (COALESCE(rows, 0) > 0
+                             AND COALESCE(marked, NOT thin AND NOT incomplete)) STORED,
     PRIMARY KEY (hour)
 );
 CREATE INDEX ON defidata.hours (hour) WHERE NOT summed;

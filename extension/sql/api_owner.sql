@@ -74,6 +74,19 @@ symbol, count, sentiment), as rows of source legacy, and returns how many rows a
 compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or
 42804: wrong shape; 55000: a source named legacy is attached';
 
+CREATE FUNCTION @extschema@.defidata_mark_hours(from_hour timestamptz, until_hour timestamptz,
+        observed boolean) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.mark_hours(from_hour, until_hour, observed);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_mark_hours(timestamptz, timestamptz, boolean) IS
+'says of the hours that have rows, from from_hour until until_hour, whether they are observed,
+whatever their number of rows; NULL takes that back. Returns how many hours that is new for; the
+next compute or refresh follows. Hours whose raw rows have expired stay as they are, with a NOTICE.
+22023 for a bad range';
+
 --
 -- Rules and boards
 --

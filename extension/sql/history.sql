@@ -37,7 +37,7 @@ BEGIN
           JOIN defidata.prices p ON p.token = a.token AND p.source = a.source AND p.asset = a.asset
          WHERE a.token = subject AND p.reason IS NULL AND p.at > since - max_age AND p.at <= latest + interval '1 hour'
          ORDER BY 1, p.at DESC, p.id DESC)
-    SELECT c.hour, CASE WHEN h.rows > 0 THEN COALESCE(e.mentions, 0) END, e.sentiment,
+    SELECT c.hour, CASE WHEN h.observed THEN COALESCE(e.mentions, 0) END, e.sentiment,
            CASE WHEN c.at > c.hour + interval '1 hour' - max_age THEN c.price END
       FROM (SELECT d.hour, d.at, first_value(d.price) OVER (PARTITION BY d.at ORDER BY d.hour) AS price
               FROM (SELECT t.hour, q.price, max(q.at) OVER (ORDER BY t.hour) AS at

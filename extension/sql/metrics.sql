@@ -21,7 +21,7 @@ CREATE FUNCTION defidata.metrics_query(columns text[], from_hour text, until_hou
                   FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS start
                           FROM defidata.hours d) w
                   JOIN defidata.hours h ON h.hour > w.start - interval '336 hours'
-                                       AND h.hour < w.start + interval '168 hours' AND h.rows > 0
+                                       AND h.hour < w.start + interval '168 hours' AND h.observed
                  GROUP BY w.start) observed
           JOIN defidata.week_series f ON f.start = observed.start
           LEFT JOIN defidata.day_series d
@@ -94,17 +94,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_views() IS 'makes or replaces the views mention_series and metrics';
-
-CREATE FUNCTION defidata.observed_hours(from_hour timestamptz, until_hour timestamptz)
-    RETURNS timestamptz[]
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN ARRAY(SELECT h.hour FROM defidata.hours h
-                  WHERE h.hour > from_hour - interval '337 hours' AND h.hour < until_hour
-                    AND h.rows > 0
-                  ORDER BY h.hour);
-END
-$$;
-COMMENT ON FUNCTION defidata.observed_hours(timestamptz, timestamptz) IS
-'the observed hours that the windows of a range of hours can touch, in ascending order';

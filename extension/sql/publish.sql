@@ -6,17 +6,15 @@ AS $$
 DECLARE
     settle_after constant interval := defidata.setting_value('settle_after');
 BEGIN
-    UPDATE defidata.hours h SET settled = v.settled
-      FROM (SELECT o.hour, now() >= o.hour + settle_after AND (before.n < 24 OR o.rows >= before.median / 2) AS settled
-              FROM defidata.hours o,
-                   LATERAL (SELECT count(*) AS n, percentile_cont(0.5) WITHIN GROUP (ORDER BY p.rows) AS median
-                              FROM (SELECT q.rows FROM defidata.hours q WHERE q.hour < o.hour ORDER BY q.hour DESC LIMIT 24) p) before
-             WHERE o.summed AND (NOT o.settled OR NOT o.published OR o.hour > now() - interval '3 days')) v
-     WHERE h.hour = v.hour AND h.settled <> v.settled;
-    RETURN (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled AND h.summed AND h.hour <= now());
+    UPDATE defidata.hours h SET settled = NOT h.settled
+     WHERE h.summed AND (NOT h.settled OR NOT h.published OR h.hour > now() - interval '3 days')
+       AND h.settled <> (h.observed AND now() >= h.hour + settle_after);
+    RETURN (SELECT max(h.hour) FROM defidata.hours h
+             WHERE h.settled AND h.summed AND h.hour <= now());
 END
 $$;
-COMMENT ON FUNCTION defidata.settle_hours() IS 'decides which hours are settled and returns the latest one whose facts stand';
+COMMENT ON FUNCTION defidata.settle_hours() IS
+    'decides which hours are settled and returns the latest one whose facts stand';
 
 -- Makes a table equal to what a query returns and writes only the rows that
 -- differ; returns how many.  $1 of the query is the hour, at which all rows are to
@@ -122,10 +120,11 @@ BEGIN
         day_start := due::timestamp AT TIME ZONE 'UTC';
         day_end := least(day_start + interval '24 hours', latest + interval '1 hour');
         INSERT INTO defidata.daily_mentions AS d (day, mentions, tokens, observed_hours)
-        SELECT due, sum(h.mentions),
+        SELECT due, COALESCE(sum(h.mentions), 0),
                (SELECT count(*) FROM defidata.mention_series s
-                 WHERE s.start = defidata.part_of(day_start, open_day) AND defidata.mentions_between(s.series, day_start, day_end) > 0),
-               count(*)
+                 WHERE s.start = defidata.part_of(day_start, open_day)
+                   AND defidata.mentions_between(s.series, day_start, day_end) > 0),
+               count(*) FILTER (WHERE h.observed)
           FROM defidata.hours h WHERE h.hour >= day_start AND h.hour < day_end
         ON CONFLICT (day) DO UPDATE SET mentions = excluded.mentions, tokens = excluded.tokens, observed_hours = excluded.observed_hours
          WHERE (d.*) IS DISTINCT FROM (excluded.*);

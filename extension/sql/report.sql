@@ -104,7 +104,7 @@ BEGIN
     RETURN ARRAY(
         SELECT CASE WHEN count(h.hour) > 0 THEN sum(COALESCE(e.mentions, 0)) / count(h.hour) END
           FROM generate_series(1, 168) i
-          LEFT JOIN defidata.hours h ON h.hour = latest - make_interval(hours => 168 - i) AND h.rows > 0
+          LEFT JOIN defidata.hours h ON h.hour = latest - make_interval(hours => 168 - i) AND h.observed
           LEFT JOIN (SELECT x.* FROM defidata.mention_series s, LATERAL defidata.entries(s.series) x
                       WHERE s.token = recent_mentions.token AND s.start >= defidata.week_of(latest - interval '168 hours')
                         AND s.start <= latest) e ON e.hour = h.hour
@@ -198,7 +198,7 @@ BEGIN
           FROM (SELECT min(g.hour) AS first, max(g.hour) AS last, count(*) AS n
                   FROM (SELECT c.hour, c.hour - interval '1 hour' * row_number() OVER (ORDER BY c.hour) AS island
                           FROM generate_series(latest - interval '335 hours', latest, interval '1 hour') c (hour)
-                         WHERE NOT EXISTS (SELECT FROM defidata.hours h WHERE h.hour = c.hour AND h.rows > 0)) g
+                         WHERE NOT EXISTS (SELECT FROM defidata.hours h WHERE h.hour = c.hour AND h.observed)) g
                  GROUP BY g.island) o HAVING count(*) > 0),
         xmlelement(NAME p, xmlattributes('note' AS class), CASE WHEN latest IS NULL THEN 'Nothing yet.' ELSE 'No outage: every hour of the last 14 days was observed.' END));
 END
@@ -222,7 +222,7 @@ BEGIN
                                 ORDER BY c.hour), 240, 10) AS strip
                    FROM (SELECT s.hour, (s.hour AT TIME ZONE 'UTC')::date AS day
                            FROM generate_series(latest - interval '335 hours', latest, interval '1 hour') s (hour)) c
-                   LEFT JOIN defidata.hours h ON h.hour = c.hour AND h.rows > 0
+                   LEFT JOIN defidata.hours h ON h.hour = c.hour AND h.observed
                   GROUP BY c.day) d HAVING count(*) > 0),
         defidata.report_outages(latest));
 END
@@ -345,7 +345,7 @@ BEGIN
     PERFORM defidata.require_xml();
     SELECT p.generation, p.latest_hour, p.published_at, (SELECT count(*) FROM defidata.token_stats) AS tokens,
            (SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > p.latest_hour - interval '24 hours' AND h.hour <= p.latest_hour) AS mentions,
-           (SELECT count(*) / 336.0 FROM defidata.hours h WHERE h.rows > 0 AND h.hour > p.latest_hour - interval '336 hours' AND h.hour <= p.latest_hour) AS coverage
+           (SELECT count(*) / 336.0 FROM defidata.hours h WHERE h.observed AND h.hour > p.latest_hour - interval '336 hours' AND h.hour <= p.latest_hour) AS coverage
       INTO seen FROM defidata.publication p;
     RETURN defidata.report_page('defidata', CASE WHEN seen.latest_hour IS NULL THEN 'Nothing has been published yet.'
             ELSE format('The hour from %s, generation %s, published %s', defidata.show_time(seen.latest_hour), seen.generation, defidata.show_time(seen.published_at)) END,

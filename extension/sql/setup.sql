@@ -20,13 +20,38 @@ END
 $$;
 COMMENT ON FUNCTION defidata.step_1() IS 'locks that are rows; names and counts of 24 hours on boards';
 
-CREATE FUNCTION defidata.latest_step() RETURNS integer
+-- Step 2: thin, marked, incomplete and expired hours.
+CREATE FUNCTION defidata.step_2() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    ALTER TABLE defidata.hours
+        ADD COLUMN expired boolean NOT NULL DEFAULT false,
+        ADD COLUMN incomplete boolean NOT NULL DEFAULT false,
+        ADD COLUMN thin boolean NOT NULL DEFAULT false,
+        ADD COLUMN marked boolean,
+        ADD COLUMN observed boolean NOT NULL
+            GENERATED ALWAYS AS (COALESCE(rows, 0) > 0
+                                 AND COALESCE(marked, NOT thin AND NOT incomplete)) STORED;
+    UPDATE defidata.hours h SET expired = true
+     WHERE h.rows > 0 AND NOT EXISTS (SELECT 1 FROM defidata.raw_mentions r WHERE r.hour = h.hour);
+    PERFORM defidata.judge_hours('-infinity', 'infinity');
+END
+$$;
+COMMENT ON FUNCTION defidata.step_2() IS 'hours that are thin, marked, incomplete or expired';
+
+CREATE FUNCTION defidata.steps() RETURNS SETOF integer
     STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT max(substr(p.proname, 6)::integer)
+    SELECT substr(p.proname, 6)::integer
       FROM pg_proc p
      WHERE p.pronamespace = 'defidata'::regnamespace AND p.proname ~ '^step_[0-9]+$';
 END;
+COMMENT ON FUNCTION defidata.steps() IS 'the numbers of the steps that this version has';
+
+CREATE FUNCTION defidata.latest_step() RETURNS integer
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT max(s) FROM defidata.steps() s);
 COMMENT ON FUNCTION defidata.latest_step() IS 'the number of the last step that this version has';
 
 -- The step that the tables have; a layout without rows is one of a clone without data.
@@ -106,6 +131,7 @@ CREATE FUNCTION defidata.setup() RETURNS void
 AS $$
 DECLARE
     present constant text := (SELECT extversion FROM pg_extension WHERE extname = 'defidata');
+    step    integer;
 BEGIN
     -- a newer library serves older SQL, an older one may judge by former rules
     IF string_to_array(defidata.library_version(), '.')::integer[]
@@ -129,7 +155,7 @@ BEGIN
     IF to_regclass('defidata.layout') IS NULL THEN
         PERFORM defidata.create_tables();
     END IF;
-    FOR step IN defidata.present_step() + 1 .. defidata.latest_step() LOOP
+    FOR step IN SELECT s FROM defidata.steps() s WHERE s > defidata.present_step() ORDER BY s LOOP
         EXECUTE format('SELECT defidata.step_%s()', step);
     END LOOP;
     PERFORM defidata.comment_tables(), defidata.setup_views(), defidata.drop_former(),

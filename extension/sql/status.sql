@@ -102,7 +102,7 @@ BEGIN
     RETURN NEXT;
 
     name := 'coverage of 14 days';
-    share := (SELECT count(*) FROM defidata.hours h WHERE h.rows > 0 AND h.hour <= latest AND h.hour > latest - interval '336 hours') / 336.0;
+    share := (SELECT count(*) FROM defidata.hours h WHERE h.observed AND h.hour <= latest AND h.hour > latest - interval '336 hours') / 336.0;
     state := CASE WHEN share >= defidata.setting_value('min_coverage')::float8 THEN 'ok' ELSE 'warn' END;
     value := round(100 * share::numeric, 1) || ' %';
     hint := CASE WHEN state <> 'ok' THEN 'Figures over 14 days are NULL below min_coverage; backfill what the source holds, or wait.' END;

@@ -73,6 +73,13 @@ $test->sql($database, 'SELECT defidata_recompute()');
 $test->sql($database, 'SELECT defidata_publish()');
 is($test->checksums($database), $incremental, 'incremental and rebuilt metrics are identical');
 
+# The small feed's hours are as they are; the other collector's outage has one of six rows.
+is($test->sql($database, <<'END'), '8', 'few hours of the small feed are thin');
+SELECT count(*) FROM defidata.hours WHERE thin AND NOT hour BETWEEN '2018-06-01' AND '2018-08-26'
+END
+is($test->sql($database, q(SELECT count(*) FROM defidata.hours WHERE thin AND rows < 20 AND hour BETWEEN '2018-06-01' AND '2018-08-26')),
+	'1', 'the real outage has one');
+
 diag "refreshes beside the backfill: $refreshes";
 diag "rows by reason:\n",
   $test->sql($database, q(SELECT COALESCE(reason, 'accepted'), count(*), sum(mentions) FROM defidata.raw_mentions GROUP BY 1 ORDER BY 2 DESC));
