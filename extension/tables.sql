@@ -272,11 +272,11 @@ CREATE TABLE defidata.runs (
 );
 CREATE INDEX ON defidata.runs (status) WHERE status = 'running';
 
--- a row for each lock of the pipeline: a lock on a row that nobody else may read is one that
--- nobody else can take
+-- a row for each lock of the pipeline, so that nobody can take it who has no rights here; a lock
+-- on the whole table is the one of whoever writes data
 CREATE TABLE defidata.lock (
-    name text COLLATE "C" NOT NULL,     -- cycle: held by a refresh or run; writer: by whichever
-                                        -- transaction writes data; backfill: while one starts
+    name text COLLATE "C" NOT NULL,     -- cycle: held by a refresh or run; backfill: while one
+                                        -- starts
     PRIMARY KEY (name)
 );
 

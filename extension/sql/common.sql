@@ -107,16 +107,22 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.try_lock(text) IS
-'takes a lock of defidata.lock until the transaction ends; false where another transaction holds it';
+'takes a lock of defidata.lock until the transaction ends; false where another transaction holds
+it';
 
+-- Who waits for a row is not sure to be the next to have it: a backfill that takes
+-- chunk after chunk could always be faster.  So writers wait for the table itself,
+-- where the first who comes is the first to be served.
 CREATE FUNCTION defidata.lock(wanted text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT defidata.try_lock(wanted) THEN
+    IF wanted = 'writer' THEN
+        LOCK TABLE defidata.lock IN SHARE ROW EXCLUSIVE MODE;
+    ELSIF NOT defidata.try_lock(wanted) THEN
         PERFORM FROM defidata.lock l WHERE l.name = wanted FOR UPDATE;
     END IF;
 END
 $$;
 COMMENT ON FUNCTION defidata.lock(text) IS
-    'waits for a lock of defidata.lock and holds it until the transaction ends';
+'waits for a lock, of defidata.lock or (writer) on it, and holds it until the transaction ends';

@@ -42,6 +42,7 @@ load('d', 'hour_utc,raw_symbol,tweets,sentiment', "zcat $dirty");
 is($test->remote_sql('SELECT count(*) FROM tweetvolumeshours'), 173388 + 379803, 'both files are loaded');
 
 my $database = $test->database;
+my $judged = $test->database;
 $test->refresh($database);
 my ($from, $to) = split /\|/, $test->remote_sql('SELECT min(date), max(date) FROM tweetvolumeshours');
 my $step = $ENV{DEFIDATA_STEP} // '7 days';
@@ -73,12 +74,20 @@ $test->sql($database, 'SELECT defidata_recompute()');
 $test->sql($database, 'SELECT defidata_publish()');
 is($test->checksums($database), $incremental, 'incremental and rebuilt metrics are identical');
 
-# The small feed's hours are as they are; the other collector's outage has one of six rows.
-is($test->sql($database, <<'END'), '8', 'few hours of the small feed are thin');
-SELECT count(*) FROM defidata.hours WHERE thin AND NOT hour BETWEEN '2018-06-01' AND '2018-08-26'
+# thin is what judge_hours finds among the hours of one of the files
+sub thin
+{
+	my ($prefix) = @_;
+	return $test->sql($judged, <<"END");
+TRUNCATE defidata.hours;
+INSERT INTO defidata.hours (hour, rows)
+SELECT to_timestamp("timestamp"), count(*) FROM defidata_remote.ct_scanner_tweetvolumeshours WHERE id LIKE '$prefix%' GROUP BY 1;
+SELECT defidata.judge_hours('-infinity', 'infinity') IS NULL;
+SELECT count(*) || ' of ' || (SELECT count(*) FROM defidata.hours), min(rows), max(rows) FROM defidata.hours WHERE thin
 END
-is($test->sql($database, q(SELECT count(*) FROM defidata.hours WHERE thin AND rows < 20 AND hour BETWEEN '2018-06-01' AND '2018-08-26')),
-	'1', 'the real outage has one');
+}
+is(thin('d'), "f\n8 of 28947|1|13", 'a small feed has its hours');
+is(thin('m'), "f\n1 of 1454|6|6", 'the real outage has a thin one');
 
 diag "refreshes beside the backfill: $refreshes";
 diag "rows by reason:\n",
