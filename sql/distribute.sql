@@ -24,7 +24,7 @@ SELECT k.relation, a.attname FROM defidata.shard_keys() k
 SELECT p.oid::regprocedure::text COLLATE "C" AS function, p.provolatile, l.lanname
   FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
  WHERE p.pronamespace = 'defidata'::regnamespace
-   AND (p.proname IN ('metrics_at', 'metrics_at_add', 'metrics_at_finish', 'replace_hours', 'mentions_between', 'entries', 'series_send')
+   AND (p.proname IN ('metrics_at', 'metrics_at_add', 'metrics_at_finish', 'replace_hours', 'mentions_between', 'entries', 'series_eq', 'series_ne')
         OR p.oid IN (SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                       WHERE r.ev_class = 'defidata.metrics'::regclass AND d.refclassid = 'pg_proc'::regclass))
  ORDER BY 1;

@@ -314,10 +314,75 @@ SELECT n, (SELECT count(*) FROM defidata.entries(series)), length(series::text),
 FROM series_stored ORDER BY n;
 SELECT attstorage FROM pg_attribute WHERE attrelid = 'series_stored'::regclass AND attname = 'series';
 
+-- compared: equal is what holds the same, however it came to be and is stored
+SELECT am.amname, opcname, amvalidate(c.oid) FROM pg_opclass c JOIN pg_am am ON am.oid = c.opcmethod
+WHERE c.opcintype = 'defidata.series'::regtype AND c.opcdefault ORDER BY am.amname;
+CREATE TABLE series_compared (n int, series defidata.series);
+INSERT INTO series_compared VALUES
+	(1, '{}'), (1, defidata.replace_hours('{2026-01-05T13Z:42}', NULL, '{2026-01-05 13:00Z}')),
+	(2, '{2026-01-05T13Z:42}'), (3, '{2026-01-05T13Z:42:0:42}'), (4, '{2026-01-05T13Z:42 2026-01-05T14Z:0}'),
+	(4, defidata.replace_hours('{2026-01-05T13Z:42}', '{2026-01-05T14Z:0}', '{2026-01-05 14:00Z}')),
+	(5, '{2026-01-05T14Z:42}'), (6, '{1969-12-31T23Z:42}'), (7, '{2026-01-05T13Z:42 2026-01-06T13Z:500}'),
+	(7, defidata.replace_hours('{2026-01-05T13Z:42 2026-01-06T13Z:70000}', '{2026-01-06T13Z:500}', '{2026-01-06 13:00Z}'));
+INSERT INTO series_compared SELECT 2, defidata_rolling('2026-01-05 13:30Z', 42, NULL);
+INSERT INTO series_compared
+SELECT 8, defidata_rolling(timestamptz '2026-01-01 00:00Z' + i * interval '1 hour', i, sin(i)) FROM generate_series(1, 2000) i;
+INSERT INTO series_compared
+SELECT 9, defidata.replace_hours(series, '{2026-01-01T01Z:2}', '{2026-01-01 01:00Z}') FROM series_compared WHERE n = 8;
+SELECT count(*) FROM series_compared WHERE pg_column_size(series) > 2000;
+-- each with each: as stored, some out of line, and as parsed just now
+SELECT count(*) AS pairs, count(*) FILTER (WHERE a.n = b.n) AS equal,
+	count(*) FILTER (WHERE (a.n = b.n) <> (a.series OPERATOR(defidata.=) b.series)
+		OR (a.n <> b.n) <> (a.series OPERATOR(defidata.<>) b.series)) AS wrong
+FROM series_compared a, (TABLE series_compared UNION ALL SELECT n, series::text::defidata.series FROM series_compared) b;
+-- the operators are those of one total order, and equal series have equal hashes
+SELECT count(*) FILTER (WHERE sign(c) <> -sign(defidata.series_cmp(b.series, a.series))
+	OR (c = 0) <> (a.n = b.n)
+	OR (c < 0) <> (a.series OPERATOR(defidata.<) b.series) OR (c <= 0) <> (a.series OPERATOR(defidata.<=) b.series)
+	OR (c > 0) <> (a.series OPERATOR(defidata.>) b.series) OR (c >= 0) <> (a.series OPERATOR(defidata.>=) b.series)) AS wrong,
+	count(*) FILTER (WHERE a.n = b.n AND (defidata.series_hash(a.series) <> defidata.series_hash(b.series)
+		OR defidata.series_hash_extended(a.series, 7) <> defidata.series_hash_extended(b.series, 7))) AS unequal_hashes
+FROM series_compared a, series_compared b, LATERAL defidata.series_cmp(a.series, b.series) c;
+SELECT count(DISTINCT defidata.series_hash(series)) AS hashes, count(DISTINCT defidata.series_hash_extended(series, 7)) AS with_seed,
+	bool_and(defidata.series_hash_extended(series, 0)::bit(64)::bit(32) IS NOT NULL
+		AND defidata.series_hash_extended(series, 0)::bit(64) << 32 = defidata.series_hash(series)::bit(64) << 32) AS seed_0_is_none
+FROM series_compared;
+-- by hash and by sort, by index and without
+CREATE INDEX series_btree ON series_compared (series) WHERE n < 8;
+CREATE FUNCTION series_ways(OUT grouped bigint, OUT apart bigint, OUT joined bigint, OUT matched bigint, OUT rows bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	SELECT (SELECT count(*) FROM (SELECT DISTINCT series FROM series_compared) q),
+		(SELECT count(*) FROM (SELECT series FROM series_compared EXCEPT SELECT series FROM series_compared WHERE n > 2) q),
+		(SELECT count(*) FROM series_compared a JOIN series_compared b USING (series)),
+		(SELECT count(*) FROM series_compared WHERE series = '{2026-01-05T13Z:42}' AND n < 8),
+		(SELECT count(DISTINCT c) FROM series_compared c)
+	INTO grouped, apart, joined, matched, rows;
+END
+$$;
+SET search_path = public, defidata;
+SET enable_sort = off; SET enable_mergejoin = off; SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM series_compared a JOIN series_compared b USING (series) GROUP BY series;
+SELECT * FROM series_ways();
+RESET ALL;
+SET search_path = public, defidata;
+SET enable_hashagg = off; SET enable_hashjoin = off; SET enable_nestloop = off; SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM series_compared a JOIN series_compared b USING (series) GROUP BY series;
+SELECT * FROM series_ways();
+EXPLAIN (COSTS OFF) SELECT count(*) FROM series_compared WHERE series = '{2026-01-05T13Z:42}' AND n < 8;
+DROP INDEX series_btree;
+CREATE INDEX series_hash ON series_compared USING hash (series);
+EXPLAIN (COSTS OFF) SELECT count(*) FROM series_compared WHERE series = '{2026-01-05T13Z:42}' AND n < 8;
+SELECT * FROM series_ways();
+RESET ALL;
+SET timezone = 'America/New_York';
+DROP TABLE series_compared;
+DROP FUNCTION series_ways();
+
 -- what PUBLIC may call
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE has_function_privilege('public', oid, 'EXECUTE') AND pronamespace = 'defidata'::regnamespace
-	AND proname ~ '^(series|rolling|merge|replace_hours|entries|mentions_|metrics_(at|between))'
+	AND proname ~ '^(series|rolling|merge|replace_hours|entries|mentions_|metrics_(at|over))'
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 DROP TABLE series_rows, series_parts, series_stored;

@@ -75,7 +75,7 @@ BEGIN
         UPDATE %s s SET series = defidata.replace_hours(s.series, f.series, $2)
           FROM unnest($3, $4) f (token, series)
          WHERE s.start = $1 AND s.token = f.token
-           AND (NOT $5 OR defidata.series_send(defidata.replace_hours(s.series, f.series, $2)) <> defidata.series_send(s.series))
+           AND (NOT $5 OR defidata.replace_hours(s.series, f.series, $2) OPERATOR(defidata.<>) s.series)
         $sql$, target) USING start, hours, tokens, series, again;
     GET DIAGNOSTICS updated = ROW_COUNT;
     IF updated < cardinality(tokens) THEN
@@ -93,10 +93,10 @@ BEGIN
     END IF;
     IF again THEN
         -- a token whose last row of the part has gone leaves nothing behind
-        DELETE FROM defidata.day_series d WHERE d.start = replace_facts.start AND defidata.series_send(d.series) = defidata.series_send('{}');
+        DELETE FROM defidata.day_series d WHERE d.start = replace_facts.start AND d.series OPERATOR(defidata.=) '{}';
         IF FOUND OR target = 'defidata.week_series'::regclass THEN
             DELETE FROM defidata.week_series s
-             WHERE s.start = week AND defidata.series_send(s.series) = defidata.series_send('{}')
+             WHERE s.start = week AND s.series OPERATOR(defidata.=) '{}'
                AND NOT EXISTS (SELECT 1 FROM defidata.day_series d WHERE d.token = s.token AND defidata.week_of(d.start) = s.start);
         END IF;
     END IF;

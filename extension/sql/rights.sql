@@ -11,7 +11,9 @@ BEGIN
                     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'defidata'
                    WHERE p.proname <> ALL ('{defidata_clean,defidata_explain,defidata_rolling,'
                                            'defidata_unroll,series_in,series_out,series_recv,'
-                                           'series_send}')
+                                           'series_send,series_cmp,series_eq,series_ne,series_lt,'
+                                           'series_le,series_gt,series_ge,series_hash,'
+                                           'series_hash_extended}')
                    LOOP
         EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', target);
     END LOOP;

@@ -14,8 +14,9 @@ SELECT is_empty($$SELECT oid::regprocedure FROM member WHERE prokind = 'p' AND (
 SELECT is_empty($$SELECT oid::regprocedure FROM member WHERE prokind = 'f' AND prosqlbody IS NULL AND proconfig IS NULL AND NOT prosecdef
                    AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')$$, 'no plpgsql function takes the caller''s search_path');
 SELECT set_eq($$SELECT proname::text FROM member WHERE has_function_privilege('public', oid, 'EXECUTE')$$,
-              ARRAY['defidata_clean', 'defidata_explain', 'defidata_rolling', 'defidata_unroll', 'series_in', 'series_out', 'series_recv', 'series_send'],
-              'PUBLIC may clean, explain, roll, unroll, and read and write the type');
+              ARRAY['defidata_clean', 'defidata_explain', 'defidata_rolling', 'defidata_unroll', 'series_in', 'series_out', 'series_recv', 'series_send',
+                    'series_cmp', 'series_eq', 'series_ne', 'series_lt', 'series_le', 'series_gt', 'series_ge', 'series_hash', 'series_hash_extended'],
+              'PUBLIC may clean, explain, roll, unroll, and read, write and compare the type');
 SELECT is_empty($$SELECT nspname FROM pg_namespace WHERE nspname IN ('defidata', 'defidata_remote') AND (has_schema_privilege('public', oid, 'USAGE') OR has_schema_privilege('public', oid, 'CREATE'))$$,
                 'PUBLIC has no right on the schemas');
 SELECT lives_ok('SELECT defidata_setup()');
