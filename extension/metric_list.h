@@ -6,6 +6,7 @@
  * bigint), the meaning is the comment there.  The places are where it is a column:
  *
  *	 view	defidata.metrics, defidata_metrics() and token_stats
+ *	 later	came after 1.0: in token_stats it is one of the last
  *	 stats	token_stats alone
  *	 board	the boards
  *	 sums	no table: the publisher reads it from the composite type
@@ -46,5 +47,9 @@ METRIC(mentions_24h, float8, "stats board", "mentions in 24 hours: 24 * sma_24h"
 METRIC(baseline_24h, float8, "stats", "mentions that the 13 days before would give in 24 hours")
 METRIC(total_24h, bigint, "sums", "plain sum of the mentions of 24 hours")
 METRIC(total_14d, bigint, "sums", "plain sum of the mentions of 14 days")
+METRIC(spike_14d, float8, "view later",
+	   "mentions against the 14 days before the hour, in their sample standard deviations")
+METRIC(sentiment_change, float8, "view later",
+	   "sentiment_24h - mention-weighted mean sentiment of the 13 days before")
 
 #undef METRIC

@@ -141,7 +141,7 @@ SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
 	metrics_start(walk, observed, min_coverage,
 				  GetRoom(cache, (Size) (entries + 2) * sizeof(RunningSums)));
 	for (int i = 0; i < pieces; i++)
-		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY, until_hour);
+		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY - 1, until_hour);
 	metrics_ready(walk);
 	pfree(readers);
 }

@@ -43,6 +43,7 @@ FILENAME ~ /metric_list\.h$/ {
 		# the pieces of a long literal
 		for (i = 4; i < n; i += 2)
 			metric_meaning[metrics] = metric_meaning[metrics] text[i]
+		entry = ""
 	}
 	next
 }
@@ -66,7 +67,7 @@ FILENAME ~ /metric_list\.h$/ {
 	place = " " $2 " "
 	sub(/@ $/, " ", place)
 	for (m = 1; m <= metrics; m++)
-		if (index(metric_places[m], place)) {
+		if (index(metric_places[m], place) && (place == " later " || !index(metric_places[m], " later "))) {
 			constraint = metric_name[m] == "mentions" ? " NOT NULL" : ""
 			printf "    %s %s%s,\n", metric_name[m], metric_type[m], constraint
 			comment_on("COLUMN " table "." metric_name[m], metric_meaning[m])

@@ -197,6 +197,7 @@ CREATE TABLE defidata.token_stats (
     market_cap float8,                  -- market capitalisation with the newest quote
     price_at timestamptz,               -- when the newest quote was taken
     @metrics stats@
+    @metrics later@
     PRIMARY KEY (token)
 ) WITH (fillfactor = 50);
 

@@ -16,6 +16,9 @@
 /* surge_14d needs this many of the 13 days before */
 #define MIN_SURGE_DAYS	7
 
+/* spike_14d needs this many of the hours before */
+#define MIN_SPIKE_HOURS	24
+
 /* metrics_start starts a walk over a series whose entries are still to be added. */
 void
 metrics_start(MetricsWalk *walk, const ObservedHours *observed, double min_coverage,
@@ -88,7 +91,8 @@ days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part)
 {
 	int32_t		after = sums->hour - DAY * WINDOW_DAYS;
 
-	series_sum_until(part, after, NULL, NULL);
+	series_sum_until(part, after - 1, NULL, NULL);
+	series_sum_until(part, after, observed_has(observed, after) ? &sums->oldest : NULL, NULL);
 	for (int k = WINDOW_DAYS - 1; k >= 0 && part->next < part->count; k--)
 	{
 		int32_t		until = k > 0 ? sums->hour - DAY * k : sums->hour - 1;
@@ -97,8 +101,7 @@ days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part)
 
 		if (part->hour < until)
 		{
-			AddObserved(observed, part, after, until, &day,
-						 span < WINDOW_SPANS - 1 ? &sums->sentiment[span] : NULL);
+			AddObserved(observed, part, after, until, &day, &sums->sentiment[span]);
 			sums->mentions[k] += (uint64_t) day.mentions;
 			sums->squares[span] += day.squares;
 		}
@@ -130,7 +133,7 @@ AppendSums(MetricsWalk *walk, RunningSums *sums, int32_t hour)
 /*
  * metrics_start_days starts a walk that is to move to the hour of the sums only,
  * and is ready.  Squares and sentiment of a span stand at the end of its first day,
- * as no window ends within it; sentiment of the oldest one is in no window.
+ * as no window ends within it.
  */
 void
 metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_coverage,
@@ -139,6 +142,9 @@ metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_
 	RunningSums sums = {0};
 
 	metrics_start(walk, observed, min_coverage, room);
+	sums.mentions = (uint64_t) days->oldest.mentions;
+	sums.squares = days->oldest.squares;
+	AppendSums(walk, &sums, days->hour - DAY * WINDOW_DAYS);
 	for (int k = WINDOW_DAYS - 1; k >= 0; k--)
 	{
 		int			span = SpanOf(k);
@@ -147,8 +153,7 @@ metrics_start_days(MetricsWalk *walk, const ObservedHours *observed, double min_
 		if (k == WINDOW_DAYS - 1 || span != SpanOf(k + 1))
 		{
 			sums.squares += days->squares[span];
-			if (span < WINDOW_SPANS - 1)
-				AddSentiment(&sums, &days->sentiment[span]);
+			AddSentiment(&sums, &days->sentiment[span]);
 		}
 		AppendSums(walk, &sums, k > 0 ? days->hour - DAY * k : days->hour - 1);
 	}
@@ -176,6 +181,10 @@ typedef struct DayEnds
 	int64_t		mentions;		/* of the hour itself */
 	const RunningSums *sums[WINDOW_DAYS + 1];
 	int32_t		observed[WINDOW_DAYS + 1];
+	/* of all days, but each an hour earlier: the hour itself is not among them */
+	const RunningSums *former_end;
+	const RunningSums *former_start;
+	int32_t		former_hours;
 } DayEnds;
 
 /* HoursOf counts the observed hours from an earlier day's end to a later one. */
@@ -205,41 +214,72 @@ MeanOf(const DayEnds *ends, int later, int earlier)
 	return (double) mentions / HoursOf(ends, later, earlier);
 }
 
+/*
+ * DeviationBetween gives the sample standard deviation of mentions over the hours
+ * between two sums, of which there are at least two.
+ */
+static inline double
+DeviationBetween(const RunningSums *later, const RunningSums *earlier, int32_t hours)
+{
+	usum128		mentions = later->mentions - earlier->mentions;
+	usum128		squares = later->squares - earlier->squares;
+
+	return sqrt((double) ((usum128) hours * squares - mentions * mentions) /
+				((double) hours * (hours - 1)));
+}
+
+/* DistanceBetween gives how far mentions are from their mean over the hours between two sums. */
+static inline double
+DistanceBetween(int64_t mentions, const RunningSums *later, const RunningSums *earlier,
+				int32_t hours)
+{
+	/* subtracted as integers, lest large numbers lose their difference */
+	return (double) (hours * mentions - (int64_t) (later->mentions - earlier->mentions)) / hours;
+}
+
 /* DeviationOf gives the sample standard deviation of mentions over the latest days. */
 static inline double
 DeviationOf(const DayEnds *ends, int days)
 {
-	usum128		mentions = ends->sums[0]->mentions - ends->sums[days]->mentions;
-	usum128		squares = ends->sums[0]->squares - ends->sums[days]->squares;
 	int32_t		hours = HoursOf(ends, 0, days);
 
 	if (!IsCovered(ends, 0, days) || hours < 2)
 		return NAN;
-	return sqrt((double) ((usum128) hours * squares - mentions * mentions) /
-				((double) hours * (hours - 1)));
+	return DeviationBetween(ends->sums[0], ends->sums[days], hours);
 }
 
 /* DistanceOf gives how far the hour's mentions are from their mean over all days. */
 static inline double
 DistanceOf(const DayEnds *ends)
 {
-	uint64_t	mentions = ends->sums[0]->mentions - ends->sums[WINDOW_DAYS]->mentions;
-	int32_t		hours = HoursOf(ends, 0, WINDOW_DAYS);
-
-	/* subtracted as integers, lest large numbers lose their difference */
-	return (double) (hours * ends->mentions - (int64_t) mentions) / hours;
+	return DistanceBetween(ends->mentions, ends->sums[0], ends->sums[WINDOW_DAYS],
+						   HoursOf(ends, 0, WINDOW_DAYS));
 }
 
-/* SentimentOf gives the mention-weighted mean sentiment over the latest days. */
+/* SpikeOf compares the hour's mentions with the 14 days before it, in their deviations. */
 static inline double
-SentimentOf(const DayEnds *ends, int days)
+SpikeOf(const DayEnds *ends)
 {
-	uint64_t	weight = ends->sums[0]->weight - ends->sums[days]->weight;
+	const RunningSums *end = ends->former_end;
+	const RunningSums *start = ends->former_start;
+	int32_t		hours = ends->former_hours;
 
-	if (!IsCovered(ends, 0, days))
+	if (hours < MIN_SPIKE_HOURS)
 		return NAN;
-	return mean_sentiment((sum128) (ends->sums[0]->sentiment - ends->sums[days]->sentiment),
-						  weight);
+	return ratio(DistanceBetween(ends->mentions, end, start, hours),
+				 DeviationBetween(end, start, hours));
+}
+
+/* SentimentOf gives the mention-weighted mean from an earlier day's end to a later one. */
+static inline double
+SentimentOf(const DayEnds *ends, int later, int earlier)
+{
+	const RunningSums *end = ends->sums[later];
+	const RunningSums *start = ends->sums[earlier];
+
+	if (!IsCovered(ends, later, earlier))
+		return NAN;
+	return mean_sentiment((sum128) (end->sentiment - start->sentiment), end->weight - start->weight);
 }
 
 /* DeviationOfRoots gives the sample standard deviation of a few numbers. */
@@ -277,6 +317,13 @@ SurgeOf(const DayEnds *ends)
 	return (latest - mean) / fmax(1, DeviationOfRoots(roots, count, mean));
 }
 
+/* SumsBefore gives the last sums before an hour, of the last ones not after it. */
+static inline const RunningSums *
+SumsBefore(const RunningSums *sums, int32_t hour)
+{
+	return sums->hour == hour ? sums - 1 : sums;
+}
+
 /* CollectDayEnds moves the walk's positions to an hour and notes what stands there. */
 static void
 CollectDayEnds(MetricsWalk *walk, int32_t hour, DayEnds *ends)
@@ -298,6 +345,10 @@ CollectDayEnds(MetricsWalk *walk, int32_t hour, DayEnds *ends)
 		ends->observed[k] = observed_up_to(walk->observed, day - k, of_day);
 	}
 	ends->min_coverage = walk->min_coverage;
+	ends->former_end = SumsBefore(ends->sums[0], hour);
+	ends->former_start = SumsBefore(ends->sums[WINDOW_DAYS], hour - DAY * WINDOW_DAYS);
+	ends->former_hours = observed_until(walk->observed, hour - 1) -
+		observed_until(walk->observed, hour - 1 - DAY * WINDOW_DAYS);
 }
 
 /* FillHour gives the hour's own mentions and sentiment; a silent hour has none. */
@@ -355,8 +406,11 @@ metrics_move(MetricsWalk *walk, int32_t hour, Metrics *metrics)
 	m->rsd_14d = ratio(deviation, m->sma_14d);
 	m->zscore_14d = ratio(DistanceOf(&ends), deviation);
 
-	m->sentiment_24h = SentimentOf(&ends, 1);
-	m->sentiment_7d = SentimentOf(&ends, 7);
+	m->spike_14d = SpikeOf(&ends);
+
+	m->sentiment_24h = SentimentOf(&ends, 0, 1);
+	m->sentiment_7d = SentimentOf(&ends, 0, 7);
+	m->sentiment_change = m->sentiment_24h - SentimentOf(&ends, 1, WINDOW_DAYS);
 	m->coverage_14d = HoursOf(&ends, 0, WINDOW_DAYS) / (double) (DAY * WINDOW_DAYS);
 	m->total_24h = TotalOf(&ends, 1);
 	m->total_14d = TotalOf(&ends, WINDOW_DAYS);

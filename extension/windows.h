@@ -67,8 +67,8 @@ typedef struct MetricsWalk
 /*
  * Sums over one series by day back from one hour: all that the metrics of that
  * hour need, whatever the order in which the series' parts are added.  Mentions
- * are asked for by day, squares and sentiment only by window, the latter of no
- * more than 7 days: there are many of these, and memory is what they cost.
+ * are asked for by day, squares and sentiment only by window: there are many of
+ * these, and memory is what they cost.
  */
 typedef struct DaySums
 {
@@ -76,13 +76,14 @@ typedef struct DaySums
 	bool		has_own;		/* whether the hour has an entry */
 	MentionSums own;			/* of the hour itself, which its day leaves out */
 	SentimentSums own_sentiment;
+	MentionSums oldest;			/* of the hour before all days, which spike_14d has still */
 	uint64_t	mentions[WINDOW_DAYS];
 	usum128		squares[WINDOW_SPANS];
-	SentimentSums sentiment[WINDOW_SPANS - 1];
+	SentimentSums sentiment[WINDOW_SPANS];
 } DaySums;
 
-/* sums that a walk over DaySums has: none, one a day, and the hour's own */
-#define DAY_SUMS_ROOM	(WINDOW_DAYS + 3)
+/* sums that a walk over DaySums has: none, the oldest hour's, one a day, and the hour's own */
+#define DAY_SUMS_ROOM	(WINDOW_DAYS + 4)
 
 extern void days_add(DaySums *sums, const ObservedHours *observed, SeriesReader *part);
 extern void metrics_start_days(MetricsWalk *walk, const ObservedHours *observed,

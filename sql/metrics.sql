@@ -39,11 +39,13 @@ CREATE TABLE sums AS
 SELECT *, avg(c) OVER d1 AS a24, count(c) OVER d1 AS n24, stddev_samp(c) OVER d1 AS d24, sum(s) OVER d1 / NULLIF(sum(w) OVER d1, 0) AS s24,
        avg(c) OVER d7 AS a168, count(c) OVER d7 AS n168, stddev_samp(c) OVER d7 AS d168, sum(s) OVER d7 / NULLIF(sum(w) OVER d7, 0) AS s168,
        avg(c) OVER d14 AS a336, count(c) OVER d14 AS n336, stddev_samp(c) OVER d14 AS d336,
-       avg(c) OVER before AS a312, count(c) OVER before AS n312,
+       avg(c) OVER before AS a312, count(c) OVER before AS n312, sum(s) OVER before / NULLIF(sum(w) OVER before, 0) AS s312,
+       avg(c) OVER former AS former_mean, count(c) OVER former AS former_n, stddev_samp(c) OVER former AS former_d,
        sum(mentioned::integer) OVER d14 > 0 AND sum(c) OVER d14 > 0 AS alive
   FROM grid
 WINDOW d1 AS (PARTITION BY token ORDER BY i ROWS 23 PRECEDING), d7 AS (PARTITION BY token ORDER BY i ROWS 167 PRECEDING),
-       d14 AS (PARTITION BY token ORDER BY i ROWS 335 PRECEDING), before AS (PARTITION BY token ORDER BY i ROWS BETWEEN 335 PRECEDING AND 24 PRECEDING);
+       d14 AS (PARTITION BY token ORDER BY i ROWS 335 PRECEDING), before AS (PARTITION BY token ORDER BY i ROWS BETWEEN 335 PRECEDING AND 24 PRECEDING),
+       former AS (PARTITION BY token ORDER BY i ROWS BETWEEN 336 PRECEDING AND 1 PRECEDING);
 CREATE INDEX ON sums (token, i);
 CREATE TABLE definition AS
 SELECT t.token, t.hour, t.c AS mentions, t.s / NULLIF(t.w, 0) AS sentiment,
@@ -55,7 +57,9 @@ SELECT t.token, t.hour, t.c AS mentions, t.s / NULLIF(t.w, 0) AS sentiment,
        t.d24 / NULLIF(f.sma_24h, 0) AS rsd_24h, t.d168 / NULLIF(f.sma_7d, 0) AS rsd_7d, t.d336 / NULLIF(f.sma_14d, 0) AS rsd_14d,
        (t.c - f.sma_14d) / NULLIF(t.d336, 0) AS zscore_14d,
        CASE WHEN t.n24 >= 18 THEN t.s24 END AS sentiment_24h, CASE WHEN t.n168 >= 126 THEN t.s168 END AS sentiment_7d,
-       t.n336 / 336.0 AS coverage_14d
+       t.n336 / 336.0 AS coverage_14d,
+       CASE WHEN t.former_n >= 24 THEN (t.c - t.former_mean) / NULLIF(t.former_d, 0) END AS spike_14d,
+       CASE WHEN t.n24 >= 18 AND t.n312 >= 234 THEN t.s24 - t.s312 END AS sentiment_change
   FROM sums t
   LEFT JOIN sums day ON day.token = t.token AND day.i = t.i - 24
   LEFT JOIN sums week ON week.token = t.token AND week.i = t.i - 168,
@@ -89,7 +93,8 @@ SELECT d.*, sum(c) FILTER (WHERE g.token = d.token) / sum(c) AS dominance_24h, 2
   FROM definition d, grid g WHERE d.hour = '2025-06-21 23:00Z' AND g.hour BETWEEN '2025-06-21 00:00Z' AND '2025-06-21 23:00Z'
    AND (SELECT alive FROM sums t WHERE t.token = d.token AND t.hour = d.hour)
  GROUP BY d.token, d.hour, d.*, d.sma_24h, d.mentions, d.sentiment, d.sma_7d, d.sma_14d, d.sma_24h_prev, d.sma_7d_prev, d.change_24h, d.change_7d,
-          d.trend_24h, d.surge_14d, d.deviation_14d, d.rsd_24h, d.rsd_7d, d.rsd_14d, d.zscore_14d, d.sentiment_24h, d.sentiment_7d, d.coverage_14d;
+          d.trend_24h, d.surge_14d, d.deviation_14d, d.rsd_24h, d.rsd_7d, d.rsd_14d, d.zscore_14d, d.sentiment_24h, d.sentiment_7d, d.coverage_14d,
+          d.spike_14d, d.sentiment_change;
 SELECT key AS column, count(s.value) AS figures,
        count(*) FILTER (WHERE (s.value IS NULL) <> (d.value IS NULL)
                         OR abs(s.value - d.value) > greatest(abs(d.value), 1) * CASE WHEN key = 'surge_14d' THEN 1e-6 ELSE 1e-11 END) AS wrong

@@ -73,7 +73,8 @@ SELECT token, hour,
 	stddev_samp(c) FILTER (WHERE age < 168) AS d168,
 	stddev_samp(c) AS d336,
 	sum(s * w) FILTER (WHERE age < 24) / nullif(sum(w) FILTER (WHERE age < 24), 0) AS s24,
-	sum(s * w) FILTER (WHERE age < 168) / nullif(sum(w) FILTER (WHERE age < 168), 0) AS s168
+	sum(s * w) FILTER (WHERE age < 168) / nullif(sum(w) FILTER (WHERE age < 168), 0) AS s168,
+	sum(s * w) FILTER (WHERE age >= 24) / nullif(sum(w) FILTER (WHERE age >= 24), 0) AS s312
 FROM aged GROUP BY token, hour;
 
 -- the roots of surge_14d, one a day that was covered
@@ -85,6 +86,16 @@ SELECT token, hour,
 	(max(x) FILTER (WHERE k = 0) - avg(x) FILTER (WHERE k > 0)) /
 	greatest(1, stddev_samp(x) FILTER (WHERE k > 0)) AS surge
 FROM roots GROUP BY token, hour HAVING count(*) FILTER (WHERE k > 0) >= 7;
+
+-- the 14 days before the hour, which spike_14d compares it with
+CREATE VIEW formers AS
+SELECT t.token, c.hour, avg(coalesce(m.mentions, 0)::numeric(40, 20)) AS mean,
+	stddev_samp(coalesce(m.mentions, 0)::numeric(40, 20)) AS deviation
+FROM series t
+CROSS JOIN clock c
+JOIN observed o ON o.hour >= c.hour - interval '336 hours' AND o.hour < c.hour
+LEFT JOIN mentions m ON m.token = t.token AND m.hour = o.hour
+GROUP BY t.token, c.hour HAVING count(*) >= 24;
 
 CREATE VIEW definition AS
 SELECT t.token, t.hour, coalesce(c, 0) AS mentions, s AS sentiment,
@@ -107,8 +118,10 @@ SELECT t.token, t.hour, coalesce(c, 0) AS mentions, s AS sentiment,
 	n336 / 336.0 AS coverage_14d,
 	CASE WHEN n24 >= 18 THEN 24 * a24 END AS mentions_24h,
 	CASE WHEN n312 >= 234 THEN 24 * a312 END AS baseline_24h,
-	coalesce(c24, 0) AS total_24h, coalesce(c336, 0) AS total_14d
-FROM sums t LEFT JOIN surges u USING (token, hour);
+	coalesce(c24, 0) AS total_24h, coalesce(c336, 0) AS total_14d,
+	(coalesce(c, 0) - f.mean) / nullif(f.deviation, 0) AS spike_14d,
+	CASE WHEN n24 >= 18 AND n312 >= 234 THEN s24 - s312 END AS sentiment_change
+FROM sums t LEFT JOIN surges u USING (token, hour) LEFT JOIN formers f USING (token, hour);
 
 CREATE FUNCTION metrics_at(parts defidata.series[], observed timestamptz[], at timestamptz, min_coverage float8)
 RETURNS SETOF defidata.metrics_row LANGUAGE sql
@@ -146,9 +159,9 @@ CREATE TABLE between_cut AS
 SELECT token, m.*
 FROM series, generate_series(timestamptz '2025-10-10 00:00Z', '2025-11-20', '100 hours') f,
 	LATERAL (SELECT array_agg(hour) AS hours FROM observed
-		WHERE hour > f - interval '336 hours' AND hour < f + interval '100 hours') o,
+		WHERE hour >= f - interval '336 hours' AND hour < f + interval '100 hours') o,
 	LATERAL (SELECT defidata_rolling(hour, mentions, sentiment) AS part FROM mentions
-		WHERE token = series.token AND hour > f - interval '336 hours' AND hour < f + interval '100 hours') p,
+		WHERE token = series.token AND hour >= f - interval '336 hours' AND hour < f + interval '100 hours') p,
 	LATERAL (SELECT ARRAY[part] AS parts WHERE part IS NOT NULL) a,
 	LATERAL defidata.metrics_over(parts, hours, f, f + interval '100 hours', 0.75) m;
 SELECT token, hour FROM (TABLE between_all EXCEPT ALL TABLE between_cut) q;

@@ -20,7 +20,7 @@ CREATE FUNCTION defidata.metrics_query(columns text[], from_hour text, until_hou
           FROM (SELECT w.start, array_agg(h.hour) AS hours
                   FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS start
                           FROM defidata.hours d) w
-                  JOIN defidata.hours h ON h.hour > w.start - interval '336 hours'
+                  JOIN defidata.hours h ON h.hour >= w.start - interval '336 hours'
                                        AND h.hour < w.start + interval '168 hours' AND h.observed
                  GROUP BY w.start) observed
           JOIN defidata.week_series f ON f.start = observed.start

@@ -40,6 +40,18 @@ END
 $$;
 COMMENT ON FUNCTION defidata.step_2() IS 'hours that are thin, marked, incomplete or expired';
 
+-- Step 20: metrics that came after 1.0.
+CREATE FUNCTION defidata.step_20() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    ALTER TABLE defidata.token_stats
+        ADD COLUMN spike_14d float8,
+        ADD COLUMN sentiment_change float8;
+END
+$$;
+COMMENT ON FUNCTION defidata.step_20() IS 'spike_14d and sentiment_change in token_stats';
+
 CREATE FUNCTION defidata.steps() RETURNS SETOF integer
     STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC

@@ -4,6 +4,8 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+ALTER TYPE defidata.metrics_row ADD ATTRIBUTE spike_14d float8, ADD ATTRIBUTE sentiment_change float8;
+
 -- stays: defidata.builtin_token
 -- stays: defidata.series
 -- stays: defidata.series;
