@@ -252,7 +252,11 @@ static const RowColumn study_columns[] = {
 
 static const RowShape study_figures = FIXED_SHAPE(study_columns);
 
-/* study_finish gives the figures of the study, or NULL where it had no token. */
+/*
+ * study_finish gives the figures of the study, or NULL where it had no token.  Sums
+ * become means and changes are put in order in the state itself, which is then of no
+ * use: FINALFUNC_MODIFY says so.
+ */
 Datum
 defidata_study_finish(PG_FUNCTION_ARGS)
 {

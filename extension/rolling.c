@@ -340,7 +340,10 @@ defidata_rolling_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* rolling_finish gives the series; of no rows, NULL. */
+/*
+ * rolling_finish gives the series; of no rows, NULL.  The state is sorted, and rows
+ * can be added to it as before.
+ */
 Datum
 defidata_rolling_finish(PG_FUNCTION_ARGS)
 {

@@ -242,6 +242,11 @@ WHERE e.sentiment_weight IS DISTINCT FROM q.weight OR (e.sentiment IS NULL) <> (
 -- as a window aggregate, and many hours in one group
 SELECT defidata_rolling(h, 1, NULL) OVER (ORDER BY h DESC)
 FROM (VALUES ('2026-01-01 00:00Z'::timestamptz), ('2026-01-01 01:00Z'), ('2026-01-01 01:30Z')) v(h);
+-- (rows after a result count as they would have before it)
+WITH v AS (SELECT i, '2026-01-01 00:00Z'::timestamptz + (i * 7919 % 97) * interval '1 hour' AS h FROM generate_series(1, 300) i)
+SELECT count(*), count(*) FILTER (WHERE s OPERATOR(defidata.=)
+	(SELECT defidata_rolling(h, v.i, sin(v.i)) FROM v WHERE v.i <= w.i)) AS same
+FROM (SELECT i, defidata_rolling(h, i, sin(i)) OVER (ORDER BY i) AS s FROM v) w;
 SELECT count(*), sum(mentions) FROM (SELECT defidata_rolling('2000-01-01 00:00Z'::timestamptz + (i * 7919 % 50000) * interval '1 hour', 1, 1) AS s
 	FROM generate_series(1, 100000) i) q, defidata.entries(s);
 

@@ -32,7 +32,7 @@ COMMENT ON FUNCTION defidata.hour_of(timestamptz) IS 'start of the hour, in UTC 
 CREATE FUNCTION defidata.epoch_of(at timestamptz) RETURNS bigint
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN CASE WHEN at = 'infinity' THEN 9223372036854775807 WHEN at = '-infinity' THEN -9223372036854775808
-                ELSE EXTRACT(epoch FROM at)::bigint END;
+                ELSE EXTRACT(epoch FROM at AT TIME ZONE 'UTC')::bigint END;
 COMMENT ON FUNCTION defidata.epoch_of(timestamptz) IS 'Unix seconds; an infinite time is the largest or smallest bigint';
 
 CREATE FUNCTION defidata.week_of(hour timestamptz) RETURNS timestamptz

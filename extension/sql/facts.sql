@@ -5,6 +5,7 @@ CREATE AGGREGATE defidata.rolling(hour timestamptz, mentions bigint, sentiment d
     STYPE = internal,
     SFUNC = defidata.rolling_add,
     FINALFUNC = defidata.rolling_finish,
+    FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = defidata.rolling_combine,
     SERIALFUNC = defidata.rolling_serialize,
     DESERIALFUNC = defidata.rolling_deserialize,

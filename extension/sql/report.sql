@@ -1,7 +1,7 @@
 -- report.sql: one self-contained HTML page for people who look, and one for a token.
 
 CREATE FUNCTION defidata.require_xml() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM xmlelement(NAME probe, 'x');
@@ -13,7 +13,7 @@ $$;
 COMMENT ON FUNCTION defidata.require_xml() IS 'raises 0A000 where the server was built without libxml';
 
 CREATE FUNCTION defidata.show_number(figure float8) RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN CASE WHEN figure IS NULL OR abs(figure) IN ('NaN', 'Infinity') THEN '–'
                 WHEN abs(figure) >= 1e9 THEN to_char(figure / 1e9, 'FM999,999,990.0') || ' bn'
                 WHEN abs(figure) >= 1e6 THEN to_char(figure / 1e6, 'FM990.0') || ' m'
@@ -23,19 +23,19 @@ CREATE FUNCTION defidata.show_number(figure float8) RETURNS text
 COMMENT ON FUNCTION defidata.show_number(float8) IS 'a number in a few digits; a dash for NULL and what is not finite';
 
 CREATE FUNCTION defidata.show_percent(figure float8) RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN CASE WHEN abs(figure) < 1e9 THEN to_char(100 * figure, 'FM999,999,999,990.0') || ' %' ELSE '–' END;
 COMMENT ON FUNCTION defidata.show_percent(float8) IS 'a fraction as a percentage; a dash for NULL and what is beyond all bounds';
 
 CREATE FUNCTION defidata.show_change(figure float8) RETURNS xml
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN xmlelement(NAME span, xmlattributes(CASE WHEN figure > 0 THEN 'up' WHEN figure < 0 THEN 'down' ELSE 'flat' END AS class),
                       COALESCE(CASE WHEN figure > 0 THEN '+' WHEN figure < 0 THEN '-' END, '')
                       || defidata.show_percent(abs(figure)));
 COMMENT ON FUNCTION defidata.show_change(float8) IS 'a change as a percentage with its sign, coloured by it';
 
 CREATE FUNCTION defidata.show_metric(metric text, figure float8) RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN CASE WHEN metric ~ '^(trend|change|deviation|rsd|coverage|dominance|price_change|price_volatility)_' THEN defidata.show_percent(figure)
                 WHEN metric ~ '^(surge|zscore)_' THEN COALESCE(to_char(figure, 'FM999,990.0'), '–')
                 WHEN metric ~ '^sentiment' THEN COALESCE(to_char(figure, 'FM990.000'), '–')
@@ -43,12 +43,12 @@ CREATE FUNCTION defidata.show_metric(metric text, figure float8) RETURNS text
 COMMENT ON FUNCTION defidata.show_metric(text, float8) IS 'a figure of token_stats as fits its column';
 
 CREATE FUNCTION defidata.show_time(at timestamptz) RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN COALESCE(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'never');
 COMMENT ON FUNCTION defidata.show_time(timestamptz) IS 'a time in UTC to the minute; never for NULL';
 
 CREATE FUNCTION defidata.line_path(figures float8[], low float8, high float8) RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
 BEGIN ATOMIC
     -- a NULL interrupts the line; what stands alone is a dot
     SELECT string_agg(CASE WHEN p.former IS NULL THEN format('M%s %sh0', p.x, p.y) ELSE format('L%s %s', p.x, p.y) END, '' ORDER BY p.i)
@@ -61,13 +61,13 @@ END;
 COMMENT ON FUNCTION defidata.line_path(float8[], float8, float8) IS 'figures as the path of a line in a box of 1000 by 100 that reaches from low to high; NULLs are gaps';
 
 CREATE FUNCTION defidata.drawing(class text, label text, content xml, width integer DEFAULT 1000, height integer DEFAULT 100) RETURNS xml
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN xmlelement(NAME svg, xmlattributes(class AS class, format('0 0 %s %s', width, height) AS "viewBox", 'none' AS "preserveAspectRatio",
                                               'img' AS role, label AS "aria-label"), content);
 COMMENT ON FUNCTION defidata.drawing(text, text, xml, integer, integer) IS 'an SVG drawing that stretches to its place';
 
 CREATE FUNCTION defidata.line_drawing(class text, label text, lines float8[], low float8, high float8) RETURNS xml
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
 BEGIN ATOMIC
     SELECT defidata.drawing(class, label, xmlagg(xmlelement(NAME path, xmlattributes('line' || i AS class,
                COALESCE(defidata.line_path(ARRAY(SELECT unnest(lines[i:i])), low, high), 'M0 0') AS d)) ORDER BY i))
@@ -76,7 +76,7 @@ END;
 COMMENT ON FUNCTION defidata.line_drawing(text, text, float8[], float8, float8) IS 'lines, each a row of a two-dimensional array, between low and high';
 
 CREATE FUNCTION defidata.line_chart(class text, title text, names text[], lines float8[], hours timestamptz[], base float8) RETURNS xml
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
 BEGIN ATOMIC
     SELECT xmlelement(NAME section, xmlattributes(class AS class),
                xmlelement(NAME h2, title),

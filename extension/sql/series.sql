@@ -40,6 +40,9 @@ COMMENT ON TYPE defidata.series IS
 --
 -- Aggregates
 --
+-- rolling_finish sorts its state, but what the state stands for stays the same, and rows can be
+-- added to it as before: to the server that is READ_ONLY, and windows need it so.
+--
 
 CREATE FUNCTION defidata.rolling_add(state internal, hour timestamptz, mentions bigint, sentiment double precision) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_rolling_add'
@@ -89,6 +92,7 @@ CREATE AGGREGATE @extschema@.defidata_rolling(hour timestamptz, mentions bigint,
 	STYPE = internal,
 	SSPACE = 2048,
 	FINALFUNC = defidata.rolling_finish,
+	FINALFUNC_MODIFY = READ_ONLY,
 	COMBINEFUNC = defidata.rolling_combine,
 	SERIALFUNC = defidata.rolling_serialize,
 	DESERIALFUNC = defidata.rolling_deserialize,
@@ -102,6 +106,7 @@ CREATE AGGREGATE @extschema@.defidata_rolling(hour timestamptz, mentions bigint,
 	STYPE = internal,
 	SSPACE = 2048,
 	FINALFUNC = defidata.rolling_finish,
+	FINALFUNC_MODIFY = READ_ONLY,
 	COMBINEFUNC = defidata.rolling_combine,
 	SERIALFUNC = defidata.rolling_serialize,
 	DESERIALFUNC = defidata.rolling_deserialize,
@@ -115,6 +120,7 @@ CREATE AGGREGATE defidata.merge(series defidata.series) (
 	STYPE = internal,
 	SSPACE = 8192,
 	FINALFUNC = defidata.rolling_finish,
+	FINALFUNC_MODIFY = READ_ONLY,
 	COMBINEFUNC = defidata.rolling_combine,
 	SERIALFUNC = defidata.rolling_serialize,
 	DESERIALFUNC = defidata.rolling_deserialize,
@@ -180,6 +186,7 @@ CREATE AGGREGATE defidata.metrics_at(part defidata.series, observed timestamptz[
 	STYPE = internal,
 	SSPACE = 512,
 	FINALFUNC = defidata.metrics_at_finish,
+	FINALFUNC_MODIFY = READ_ONLY,
 	PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE defidata.metrics_at(defidata.series, timestamptz[], timestamptz, double precision) IS

@@ -6,9 +6,9 @@ CREATE FUNCTION defidata.logical_columns(kind text, OUT logical text, OUT actual
                                          OUT required boolean, OUT families text[])
     RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT c.logical, c.actual, c.required, c.families::text[]
+    SELECT c.logical, c.actual, c.required, c.families
       FROM (VALUES
-        ('mentions', 'id', 'id', true, '{string,integer,uuid}'),
+        ('mentions', 'id', 'id', true, '{string,integer,uuid}'::text[]),
         ('mentions', 'hour', 'timestamp', true, '{integer,timestamp,timestamptz}'),
         ('mentions', 'symbol', 'symbol', true, '{string}'),
         ('mentions', 'mentions', 'count', true, '{float,integer,numeric,string}'),

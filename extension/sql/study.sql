@@ -85,6 +85,7 @@ CREATE AGGREGATE defidata.study(times timestamptz[], figures float8[], events ti
     STYPE = internal,
     SFUNC = defidata.study_add,
     FINALFUNC = defidata.study_finish,
+    FINALFUNC_MODIFY = READ_WRITE,
     SSPACE = 65536,
     PARALLEL = SAFE
 );

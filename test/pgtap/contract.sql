@@ -116,6 +116,24 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.c
                      AND regexp_replace(p.prosrc, $r$'([^']|'')*'|--[^\n]*$r$, '', 'g') ~ '\mdefidata_[a-z_]+ *\('
                      AND regexp_replace(p.prosrc, $r$'([^']|'')*'|--[^\n]*$r$, '', 'g') !~ ('\m' || p.proname || '\.')$$,
                 'no function calls an entry point, whose schema it cannot know');
+-- no function is labelled more stable than what it calls: by the parsed bodies, in which also a cast by text is a
+-- call, and for plpgsql, whose text says less, by the names of our own functions
+CREATE TEMP VIEW body AS
+SELECT p.oid, p.provolatile, p.prosqlbody::text AS parsed,
+       regexp_replace(p.prosrc, $r$'([^']|'')*'|--[^\n]*$r$, '', 'g') AS text, l.lanname
+  FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid JOIN pg_language l ON l.oid = p.prolang
+ WHERE p.prokind = 'f';
+CREATE TEMP VIEW call AS
+SELECT b.oid AS caller, f[1]::oid AS callee FROM body b, regexp_matches(b.parsed, ':(?:funcid|opfuncid) (\d+)', 'g') f
+UNION SELECT b.oid, t.typinput FROM body b, regexp_matches(b.parsed, ':resulttype (\d+) :resultcollid \d+ :coerceformat', 'g') f JOIN pg_type t ON t.oid = f[1]::oid
+UNION SELECT b.oid, t.typoutput FROM body b, regexp_matches(b.parsed, '\{COERCEVIAIO :arg \{(?:VAR|PARAM|CONST|FUNCEXPR|OPEXPR) (?:(?!type)[^{}])*?:(?:var|param|const|funcresult|opresult)type (\d+)', 'g') f JOIN pg_type t ON t.oid = f[1]::oid
+UNION SELECT b.oid, p.oid FROM body b JOIN body p ON b.text ~ ('\mdefidata\.' || (SELECT proname FROM pg_proc WHERE oid = p.oid) || ' *\(') WHERE b.lanname = 'plpgsql';
+SELECT cmp_ok((SELECT count(*) FROM call), '>', 300::bigint, 'calls are found');
+SELECT is_empty($$SELECT c.caller::regprocedure, b.provolatile, p.oid::regprocedure, p.provolatile
+                    FROM call c JOIN body b ON b.oid = c.caller JOIN pg_proc p ON p.oid = c.callee
+                   WHERE b.provolatile < p.provolatile$$, 'no function is labelled more stable than what it calls');
+SELECT is_empty($$SELECT oid::regprocedure FROM body WHERE provolatile = 'i' AND parsed IS NULL AND lanname NOT IN ('c', 'sql')$$,
+                'no function is immutable whose calls cannot be seen');
 -- the aggregate in full; a token's metrics at an hour, and a study, are never put together from parts of their group
 SELECT is_empty($$SELECT a.aggfnoid FROM pg_aggregate a JOIN member m ON m.objid = a.aggfnoid
                    WHERE (a.aggcombinefn = 0 OR a.aggserialfn = 0 OR a.aggdeserialfn = 0 OR a.aggfinalfn = 0)
