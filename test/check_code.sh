@@ -6,13 +6,11 @@
 #     TESTS="clean series"   only these of sql/*.sql, setup apart
 #     KEEP=1   leaves the private directory behind
 #
-# The last line is `N passed, N failed`.
+# The last line is `N passed, N failed, N skipped`.
 
 set -eu
 cd "$(dirname "$0")/.."
 . test/environment.sh
-
-passed=0 failed=0
 
 # missing_tools prints the Debian package of each tool that only these checks need.
 missing_tools()
@@ -24,15 +22,10 @@ missing_tools()
 	scan-build --help >/dev/null 2>&1 || echo clang-tools
 }
 
-# check NAME runs the function check_NAME and counts.
-check()
+# run_check NAME runs the function check_NAME, if it is wanted.
+run_check()
 {
-	[[ " ${CHECKS:-$1} " == *" $1 "* ]] || return 0
-	if step "$1" "check_$1"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
+	[[ " ${CHECKS:-$1} " != *" $1 "* ]] || check "$1" "check_$1"
 }
 
 headers=()
@@ -141,8 +134,7 @@ finish()
 	else
 		remove_private_copy immediate
 	fi
-	printf '\n%d passed, %d failed\n' "$passed" "$failed"
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || exit 1
+	print_total && [ "$passed" -gt 0 ] || exit 1
 	exit 0
 }
 
@@ -155,14 +147,14 @@ fi
 settle_in
 headers=(-isystem "$("$PG_CONFIG" --includedir-server)")
 
-check warnings
-check cppcheck
+run_check warnings
+run_check cppcheck
 step "Copying PostgreSQL $pg_major" copy_postgres
-check analyzer
+run_check analyzer
 step "Building defidata" build_defidata with_llvm=no
 test_dir=$work/pg$test_dir
 step "Starting a private cluster" start_cluster analytics analytics \
 	"shared_preload_libraries = 'pg_cron'" "cron.database_name = 'analytics'" "cron.use_background_workers = on" "fsync = off"
 export PATH="$bin:$PATH"
-check sanitizer
-check valgrind
+run_check sanitizer
+run_check valgrind

@@ -49,6 +49,40 @@ step()
 	return "$status"
 }
 
+# what a script of tests counts
+passed=0 failed=0 skipped=0
+
+# check LABEL COMMAND... runs a command as a step and counts.
+check()
+{
+	if step "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
+# skip REASON [NUMBER] says why something, or that many, cannot be tried.
+skip()
+{
+	echo "skipped: $1"
+	skipped=$((skipped + ${2:-1}))
+}
+
+# add_up PASSED FAILED SKIPPED adds to the counts.
+add_up()
+{
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+# print_total prints the last line of such a script; the status is not 0 when
+# anything failed.
+print_total()
+{
+	printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	[ "$failed" -eq 0 ]
+}
+
 # forget_user_environment drops the settings that would lead a client to a
 # cluster of the user's, or an inner make to options of the outer one.
 forget_user_environment()

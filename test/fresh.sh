@@ -15,25 +15,6 @@ cd "$(dirname "$0")/.."
 . test/environment.sh
 . test/chroot.sh
 
-passed=0 failed=0 skipped=0
-
-# check LABEL COMMAND... runs a command as a step and counts.
-check()
-{
-	if step "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
-}
-
-# skip REASON counts a trial that cannot be made.
-skip()
-{
-	echo "skipped: $1"
-	skipped=$((skipped + 1))
-}
-
 # prepare PACKAGE installs what is there beforehand; where that is nothing, there
 # are no package lists either, as in a container's image.
 prepare()
@@ -120,5 +101,4 @@ for trial in ${TRIALS:-bookworm::demo bookworm:postgresql-15:demo bookworm:postg
 		try "$suite" "$package" "$command"
 	fi
 done
-printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-[ "$failed" -eq 0 ]
+print_total

@@ -16,18 +16,16 @@ cd "$(dirname "$0")/.."
 obstacle=$(chroot_obstacle)
 [ -z "$obstacle" ] || die "No chroot can be made: $obstacle."
 
-passed=0 failed=0 skipped=0
 for entry in ${SUITES:-trixie:17 forky:18}; do
 	suite=${entry%:*} version=${entry#*:}
 	printf '\n== PostgreSQL %s on Debian %s\n' "$version" "$suite"
 	if make_chroot "$suite"; then
 		in_chroot env PG_MAJOR="$version" FAMILY="${FAMILY:-}" test/run.sh | tee "$root/output" || true
-		read -r p f s < <(read_total "$root/output")
-		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+		# shellcheck disable=SC2046
+		add_up $(read_total "$root/output")
 	else
-		failed=$((failed + 1))
+		add_up 0 1 0
 	fi
 	remove_chroot
 done
-printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+print_total && [ "$passed" -gt 0 ]

@@ -16,8 +16,6 @@ set -eu
 cd "$(dirname "$0")/.."
 . test/environment.sh
 
-passed=0 failed=0 skipped=0
-
 # wanted FAMILY FILE... prints the files that exist and that FAMILY asks for.
 wanted()
 {
@@ -37,12 +35,6 @@ interruptible()
 {
 	"$@" &
 	wait $!
-}
-
-# add_up PASSED FAILED SKIPPED adds to the totals.
-add_up()
-{
-	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 }
 
 # regress_tool FAMILY PROGRAM ARGUMENT... runs pg_regress or its sister and counts;
@@ -188,8 +180,7 @@ run_http()
 		reason="npm cannot fetch its packages: $(grep -m 1 -iE 'err(or|!)' "$work/log/npm" || true)"
 	fi
 	if [ -n "$reason" ]; then
-		echo "skipped: $reason"
-		add_up 0 0 $#
+		skip "$reason" $#
 		return
 	fi
 	for file in "$@"; do
@@ -219,8 +210,7 @@ run_fuzz()
 	local file log started
 
 	if ! clang=$(fuzzing_clang); then
-		echo "skipped: there is no clang with libFuzzer (Debian: clang, libclang-rt-dev)"
-		add_up 0 0 $#
+		skip "there is no clang with libFuzzer (Debian: clang, libclang-rt-dev)" $#
 		return
 	fi
 	for file in "$@"; do
@@ -246,8 +236,7 @@ run_bench()
 
 	missing=$("$1" missing | xargs)
 	if [ -n "$missing" ]; then
-		echo "skipped: missing $missing (names of Debian packages)"
-		add_up 0 0 1
+		skip "missing $missing (names of Debian packages)"
 		return
 	fi
 	if PG_CONFIG=$bin_dir/pg_config TOKENS=60 HOURS=360 ROUNDS=1 interruptible "$1" >"$log" 2>&1 </dev/null; then
@@ -290,8 +279,7 @@ finish()
 	else
 		remove_private_copy immediate
 	fi
-	printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || exit 1
+	print_total && [ "$passed" -gt 0 ] || exit 1
 	exit 0
 }
 
