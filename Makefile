@@ -5,16 +5,16 @@ OBJS = $(addprefix extension/, defidata.o \
 	matcher.o pattern.o rules.o clean.o reject.o number.o \
 	series_codec.o series_reader.o series_writer.o series_text.o \
 	series.o series_io.o series_ops.o replace_hours.o rolling.o \
-	observed.o windows.o sliding.o row.o call_cache.o metrics.o unroll.o mentions.o \
+	observed.o windows.o sliding.o row.o call_cache.o quotes.o metrics.o unroll.o mentions.o \
 	study.o event_study.o)
 
 # the install script: layers, each of which calls only those before it
 PARTS = schema builtin_token metric_list series operator clean \
 	common setting judge tables \
-	source remote attach \
+	quote_series source remote attach \
 	survey copy import \
 	facts hours compute metrics history \
-	price study \
+	price_document price_load price study \
 	board document publish \
 	setup \
 	record run backfill reconcile maintain \

@@ -30,6 +30,8 @@ CREATE TABLE defidata.token (
     symbol text COLLATE "C" NOT NULL,       -- the spelling that a matching raw symbol becomes
     name text,                              -- the token's name
     enabled boolean NOT NULL DEFAULT true,  -- false rejects the symbol although it is listed
+    asset text COLLATE "C",                 -- the asset that is its price, whatever else has its
+                                            -- symbol; NULL: the choice is made from the quotes
     PRIMARY KEY (symbol),
     CHECK (length(symbol) BETWEEN 1 AND 64)
 );
@@ -77,13 +79,13 @@ CREATE TABLE defidata.raw_mentions (
 CREATE INDEX ON defidata.raw_mentions (hour);
 CREATE INDEX ON defidata.raw_mentions (source) WHERE reason = 'hour';
 
--- copy of every quote that the price sources delivered
+-- copy of every quote that the price sources and documents delivered, rejected ones included
 CREATE TABLE defidata.prices (
     source text COLLATE "C" NOT NULL,   -- the source that delivered the quote
-    id text COLLATE "C" NOT NULL,       -- the quote's key there
+    id text COLLATE "C" NOT NULL,       -- the quote's key there; of a document asset and currency
     token text COLLATE "C",             -- the clean symbol; NULL where the quote is rejected
     asset text COLLATE "C" NOT NULL,    -- the asset at the source; several can share a symbol
-    at timestamptz,                     -- when the quote was taken
+    at timestamptz NOT NULL,            -- when the quote was taken; -infinity where that is unknown
     price float8,                       -- price
     change_24h float8,                  -- change over 24 hours as delivered, as a fraction
     volume_24h float8,                  -- volume traded in 24 hours, as delivered
@@ -92,10 +94,11 @@ CREATE TABLE defidata.prices (
     symbol text COLLATE "C",            -- the raw symbol as delivered
     reason text,                        -- why the quote is rejected: symbol, disabled, hour or
                                         -- price; NULL where it is accepted
-    PRIMARY KEY (source, id)
+    currency text COLLATE "C",          -- what the figures are in; NULL: in the setting currency
+    PRIMARY KEY (source, at, id)
 );
-CREATE INDEX ON defidata.prices (at);
 CREATE INDEX ON defidata.prices (token, at);
+CREATE INDEX ON defidata.prices (at) WHERE reason = 'hour';
 
 -- rows of a source that could not be copied at all, counted
 CREATE TABLE defidata.uncopied (
@@ -168,6 +171,23 @@ CREATE TABLE defidata.hours (
 );
 CREATE INDEX ON defidata.hours (hour) WHERE NOT summed;
 
+-- facts: the accepted quotes of each asset, a day to a row, each array in the order of time
+CREATE TABLE defidata.quote_series (
+    asset text COLLATE "C" NOT NULL,    -- the asset at the source
+    source text COLLATE "C" NOT NULL,   -- the source
+    token text COLLATE "C" NOT NULL,    -- the clean symbol of its quotes
+    currency text COLLATE "C" NOT NULL, -- what the figures are in; empty: in the setting currency
+    day timestamptz NOT NULL,           -- start of the day, in UTC
+    spelled boolean NOT NULL,           -- whether the raw symbol is the token but for case
+    at timestamptz[] NOT NULL,          -- when each quote was taken
+    price float8[] NOT NULL,            -- its price
+    change_24h float8[] NOT NULL,       -- its change over 24 hours as delivered; NaN: none
+    volume_24h float8[] NOT NULL,       -- its volume traded in 24 hours; NaN: none
+    market_cap float8[] NOT NULL,       -- its market capitalisation; NaN: none
+    PRIMARY KEY (asset, source, token, currency, day)
+);
+CREATE INDEX ON defidata.quote_series (day);
+
 --
 -- What readers see
 --
@@ -178,6 +198,7 @@ CREATE TABLE defidata.token_asset (
     source text COLLATE "C" NOT NULL,   -- the price source
     asset text COLLATE "C" NOT NULL,    -- the asset there
     chosen_at timestamptz NOT NULL,     -- the hour for which it was chosen
+    quoted text COLLATE "C" NOT NULL,   -- the token of its quotes; another only where it is pinned
     PRIMARY KEY (token)
 );
 

@@ -1,5 +1,5 @@
--- Prices: quotes as text and numbers, one asset for each token, changes and
--- volatility, and documents.
+-- Prices: quotes as text and numbers, changes and volatility, corrections.  Which asset is a
+-- token's price is in price_assets, documents are in price_documents.
 BEGIN;
 \set ON_ERROR_ROLLBACK on
 SET LOCAL timezone = 'Asia/Kolkata';
@@ -27,6 +27,7 @@ SELECT id, token, asset, price, change_24h, volume_24h, market_cap, symbol, reas
 SELECT * FROM defidata_import('2025-06-01 00:00Z');
 DELETE FROM quotes;
 DELETE FROM defidata.prices;
+SELECT defidata.rebuild_quote_series();
 
 -- BTC has a quote each half hour, ETH each hour on the hour, SOL ends 30 hours
 -- before, DOGE has one quote
@@ -68,56 +69,69 @@ INSERT INTO quotes VALUES ('d1', 'dogecoin', '2025-06-15 22:30Z', 'DOGE', '1e-32
 SELECT status FROM defidata_refresh();
 SELECT * FROM figures WHERE token IN ('DOGE', 'ETH') ORDER BY token;
 
--- a shared symbol: the asset with the largest market cap stands for the token,
--- and keeps standing when the ranks flip
-INSERT INTO quotes VALUES ('c1', 'cardano', '2025-06-15 22:00Z', 'ADA', '0.5', '1', NULL, '1000'), ('c2', 'fake-ada', '2025-06-15 23:00Z', 'ADA', '50', '2', NULL, '900'),
-                          ('c3', 'nan-ada', '2025-06-15 23:00Z', 'ADA', '70', '2', NULL, 'NaN');
-SELECT status FROM defidata_refresh();
-SELECT * FROM figures WHERE token = 'ADA';
-INSERT INTO quotes VALUES ('c4', 'cardano', '2025-06-16 00:30Z', 'ADA', '0.6', '1', NULL, '800'), ('c5', 'fake-ada', '2025-06-16 00:30Z', 'ADA', '55', '2', NULL, '9000');
-INSERT INTO mentions SELECT s || 360, 1750032000, s, 20 FROM unnest(ARRAY['BTC', 'ETH', 'SOL', 'ADA', 'DOGE']) s;
-SELECT status FROM defidata_refresh();
-SELECT * FROM figures WHERE token = 'ADA';
-SELECT token, source, asset, chosen_at AT TIME ZONE 'UTC' AS chosen_at FROM defidata.token_asset ORDER BY token;
--- an asset without a quote for a week makes room
-INSERT INTO mentions SELECT 'ADA' || i, 1748736000 + 3600 * i, 'ADA', 20 FROM generate_series(361, 529) i;
-INSERT INTO quotes VALUES ('c6', 'fake-ada', '2025-06-23 00:30Z', 'ADA', '60', '2', NULL, '9000');
-SELECT status, latest_hour AT TIME ZONE 'UTC' AS latest_hour FROM defidata_refresh();
-SELECT token, asset, chosen_at AT TIME ZONE 'UTC' AS chosen_at FROM defidata.token_asset ORDER BY token;
-SELECT * FROM figures WHERE token = 'ADA';
 
--- corrections arrive inside the overlap; rows of a source keep one each
-UPDATE quotes SET price = '61' WHERE id = 'c6';
+-- corrections arrive inside the overlap, in whatever column; rows of a source keep one each
+UPDATE quotes SET price = '0.2' WHERE id = 'd2';
 SELECT * FROM defidata_import();
 SELECT * FROM defidata_import();
-SELECT price FROM defidata.prices WHERE id = 'c6';
+SELECT price FROM defidata.prices WHERE id = 'd2';
+UPDATE quotes SET slug = 'dogecoin-2', symbol = 'ADA' WHERE id = 'd2';
+SELECT updated FROM defidata_import();
+-- the series hold what the quotes say, whichever way they came there
+CREATE VIEW series AS SELECT asset, source, token, currency, day, spelled, at, price, change_24h, volume_24h, market_cap FROM defidata.quote_series;
+CREATE TABLE extended AS SELECT * FROM series;
+SELECT defidata.rebuild_quote_series();
+(SELECT * FROM extended EXCEPT ALL SELECT * FROM series) UNION ALL (SELECT * FROM series EXCEPT ALL SELECT * FROM extended);
+SELECT asset, token, count(*) AS days, sum(cardinality(at)) AS quotes FROM series GROUP BY asset, token ORDER BY asset, token;
 
--- documents as the collectors deliver them
-SELECT defidata_load_prices('{"status": {"timestamp": "2025-06-15T23:00:00.000Z"}, "data": [
-    {"id": 1, "name": "Bitcoin", "symbol": "BTC", "slug": "bitcoin", "quote": {"USD": {"price": 105000.5, "volume_24h": 1e10, "percent_change_24h": -1.25,
-     "market_cap": 2e12, "last_updated": "2025-06-15T22:59:00.000Z"}}},
-    {"id": 2, "symbol": "eth", "slug": "ethereum", "last_updated": "2025-06-15T22:58:00Z", "quote": {"USD": {"price": "2500.75", "percent_change_24h": "3", "market_cap": "3e11"}}},
-    {"id": 3, "symbol": "BAD", "slug": "bad", "quote": {"USD": {"price": null}}},
-    {"id": 4, "symbol": "$SOL", "slug": "solana", "quote": {"USD": {"price": "150"}}}]}') AS stored;
-SELECT defidata_load_prices('[
-    {"id": "bitcoin", "symbol": "btc", "current_price": 105001, "market_cap": 2e12, "total_volume": 1e10, "price_change_percentage_24h": -1.5, "last_updated": "2025-06-15T23:01:00.000Z"},
-    {"id": "tether", "symbol": "usdt", "current_price": "1.0001", "market_cap": null, "total_volume": "n/a", "price_change_percentage_24h": null, "last_updated": "2025-06-15 23:01:00"}]') AS stored;
-SELECT id, token, asset, at AT TIME ZONE 'UTC' AS at, price, change_24h, volume_24h, market_cap, reason FROM defidata.prices
- WHERE source = 'documents' ORDER BY id COLLATE "C";
--- quotes by symbol or id, as the quotes endpoint has them, and a document again: only what differs is stored
-SELECT defidata_load_prices('{"data": {"BTC": [{"symbol": "BTC", "slug": "bitcoin", "quote": {"USD": {"price": 3, "last_updated": "2025-06-15T23:02:00Z"}}}],
-    "1027": {"symbol": "ETH", "slug": "ethereum", "quote": {"USD": {"price": 4, "last_updated": "2025-06-15T23:02:00Z"}}}}}') AS stored;
-SELECT defidata_load_prices('{"data": {"BTC": [{"symbol": "BTC", "slug": "bitcoin", "quote": {"USD": {"price": 3, "last_updated": "2025-06-15T23:02:00Z"}}}],
-    "1027": {"symbol": "ETH", "slug": "ethereum", "quote": {"USD": {"price": 5, "last_updated": "2025-06-15T23:02:00Z"}}}}}') AS stored;
--- a time that cannot be read is the time of loading
-SELECT defidata_load_prices('[{"id": "x", "symbol": "XYZ", "current_price": 1, "last_updated": "soon"}]') AS stored;
-SELECT now() <= at AND at <= clock_timestamp() AS at_loading, token, reason FROM defidata.prices WHERE source = 'documents' AND asset = 'x';
--- empty documents store nothing; others are refused
-SELECT defidata_load_prices('[]') AS none, defidata_load_prices('{"data": []}') AS none;
-\set SHOW_CONTEXT never
-SELECT defidata_load_prices('{"status": {"error_code": 1001, "error_message": "This API Key is invalid."}}');
-SELECT defidata_load_prices('{"coins": []}');
-SELECT d, error_of(format('SELECT defidata_load_prices(%L)', d)) FROM (VALUES (NULL), ('null'), ('1'), ('"x"'), ('{}'), ('{"data": 1}'), ('[1, null, "x", {}]'),
-    ('{"status": {"error_code": 401, "error_message": "API key missing"}}'), ('{"data": [{"quote": null}, {"quote": {"USD": 1}}]}'), ('{"data": [[[]], {"quote": []}]}')) v (d);
-SELECT asset, price, reason FROM defidata.prices WHERE source = 'documents' AND asset = '';
+-- hourly quotes with seconds of jitter have a change of an hour; over a gap there is none, and
+-- an hour's is never that of a day
+DELETE FROM quotes;
+DELETE FROM defidata.prices;
+SELECT defidata.rebuild_quote_series();
+INSERT INTO quotes
+SELECT 'b' || i, 'bitcoin', timestamptz '2025-06-15 23:00Z' - i * interval '1 hour' + (i * 7919 % 60) * interval '1 second', 'BTC', (200 - i)::text, NULL, NULL, '900'
+  FROM generate_series(0, 170) i
+UNION ALL
+SELECT 'e' || v.n, 'ethereum', timestamptz '2025-06-15 23:50Z' - v.age, 'ETH', v.n::text, '7', NULL, '900'
+  FROM (VALUES (1, interval '0'), (2, '25 hours'), (3, '27 hours 1 second'), (4, '180 hours 1 second'), (5, '156 hours')) v (n, age)
+UNION ALL
+SELECT 's' || v.n, 'solana', timestamptz '2025-06-15 23:50Z' - v.age, 'SOL', v.n::text, '7', NULL, '900'
+  FROM (VALUES (1, interval '0'), (2, '29 minutes'), (3, '30 minutes'), (4, '1 hour 30 minutes'), (5, '21 hours'), (6, '27 hours'), (7, '155 hours 59 minutes 59 seconds'), (8, '180 hours')) v (n, age)
+UNION ALL
+SELECT 'a' || v.n, 'cardano', timestamptz '2025-06-15 23:50Z' - v.age, 'ADA', v.n::text, '7', NULL, '900'
+  FROM (VALUES (1, interval '0'), (2, '29 minutes 59 seconds'), (3, '1 hour 30 minutes 1 second'), (4, '20 hours 59 minutes 59 seconds')) v (n, age);
+SELECT inserted FROM defidata_import('2025-06-01 00:00Z');
+SELECT defidata_publish() > 0 AS published;
+SELECT token, price, c1, c24, c168, volatility IS NOT NULL AS volatile FROM figures WHERE token <> 'DOGE' ORDER BY token;
+
+-- a quote of a time to come is judged again when it has come, whoever delivered it
+INSERT INTO quotes VALUES ('f1', 'bitcoin', defidata.hour_of(now()) + interval '1 hour', 'BTC', '5', NULL, NULL, NULL),
+                          ('f2', 'bitcoin', defidata.hour_of(now()) + interval '2 hours', '$btc', '6', NULL, NULL, NULL);
+SELECT rejected FROM defidata_import();
+SELECT id, token, reason FROM defidata.prices WHERE id IN ('f1', 'f2') ORDER BY id;
+SELECT defidata.judge_quotes(defidata.hour_of(now()) + interval '2 hours');
+SELECT id, token, reason FROM defidata.prices WHERE id IN ('f1', 'f2') ORDER BY id;
+SELECT sum(cardinality(at)) FROM series WHERE day >= defidata.quote_day(defidata.hour_of(now()) + interval '1 hour') AND price[1] IN (5, 6);
+DELETE FROM quotes WHERE id IN ('f1', 'f2');
+
+-- one id, many times (a key of coin and time); a time that is unknown
+CREATE TABLE coins (id text, at timestamp, symbol text, price float8, market_cap bigint, currency text, PRIMARY KEY (id, at));
+INSERT INTO coins SELECT 'dogecoin', timestamp '2025-06-15 23:00' - g * interval '1 hour', 'doge', 65000 - g, 1000, 'usd' FROM generate_series(0, 30) g;
+INSERT INTO coins VALUES ('dogecoin', '-infinity', 'doge', 1, 1, NULL), ('x', 'infinity', 'doge', 1, 1, NULL);
+SELECT defidata_attach('px', 'prices', 'coins', '{"asset": "id", "at": "at"}');
+SELECT inserted, rejected FROM defidata_import('2025-06-01 00:00Z');
+SELECT count(*), count(DISTINCT at), min(currency) AS currency FROM defidata.prices WHERE source = 'px' AND reason IS NULL;
+SELECT * FROM defidata.uncopied;
+
+-- currency: one is used, and what names none counts as in it
+UPDATE coins SET currency = 'eur' WHERE at > '2025-06-15 22:30';
+SELECT updated FROM defidata_import();
+SELECT defidata_publish() > 0 AS published;
+SELECT token, price, c1 FROM figures WHERE token IN ('BTC', 'DOGE') ORDER BY token;
+SELECT defidata_set('currency', 'eur');
+SELECT defidata_publish() > 0 AS published;
+SELECT token, price, c1 FROM figures WHERE token IN ('BTC', 'DOGE') ORDER BY token;
+SELECT hour AT TIME ZONE 'UTC' AS hour, price FROM defidata_history('DOGE', '3 hours');
+SELECT v, error_of(format('SELECT defidata_set(''currency'', %L)', v)) FROM (VALUES (NULL), (''), ('E'), ('US$'), ('a b')) c (v);
 ROLLBACK;

@@ -18,7 +18,7 @@ SELECT 's', concat_ws('-', 'q', t, i), CASE WHEN i % 23 <> 9 THEN 'T' || chr(64 
  WHERE (i + t) % 13 > 1 AND NOT (t = 3 AND i < 40);
 INSERT INTO defidata.prices (source, id, token, asset, at, price, fetched_at, symbol)
 SELECT 'other', id, token, asset, at, price * 1.5, fetched_at, symbol FROM defidata.prices WHERE token = 'TB' AND at < '2025-03-02';
-INSERT INTO defidata.token_asset VALUES ('TA', 's', 'asset', now()), ('TB', 'other', 'asset', now());
+INSERT INTO defidata.token_asset (token, source, asset, chosen_at, quoted) VALUES ('TA', 's', 'asset', now(), 'TA'), ('TB', 'other', 'asset', now(), 'TB');
 CREATE TABLE events AS
 SELECT 'T' || chr(65 + n % 4) AS token, timestamptz '2025-03-01 00:00Z' + (hashint8(n) % 6000 + 1200) * interval '1 minute' AS at FROM generate_series(1, 40) n
 UNION ALL VALUES ('TA', NULL::timestamptz), (NULL, '2025-03-02 00:00Z'), ('TA', 'infinity'), ('TB', '-infinity'), ('TA', '2025-03-02 05:00Z'), ('TA', '2025-03-02 05:00Z'),

@@ -46,11 +46,12 @@ CREATE FUNCTION @extschema@.defidata_recompute() RETURNS bigint
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT defidata.setup();
+    SELECT defidata.rebuild_quote_series();
     SELECT defidata.compute('-infinity');
 END;
 COMMENT ON FUNCTION @extschema@.defidata_recompute() IS
-'rebuilds the facts of every hour that the raw copy still holds, and so every metric; returns the
-token-hours summed';
+'rebuilds the facts of every hour that the raw copy still holds, and so every metric, and the series
+of every asset; returns the token-hours summed';
 
 CREATE FUNCTION @extschema@.defidata_publish() RETURNS bigint
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

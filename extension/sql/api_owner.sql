@@ -51,16 +51,22 @@ END;
 COMMENT ON FUNCTION @extschema@.defidata_detach(text) IS
 'the source is no longer read; its rows stay. 42704 where there is no such source';
 
-CREATE FUNCTION @extschema@.defidata_load_prices(document jsonb) RETURNS bigint
+CREATE FUNCTION @extschema@.defidata_load_prices(
+    document jsonb, currency text DEFAULT NULL, asset text DEFAULT NULL,
+    OUT stored bigint, OUT rejected bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT defidata.setup();
-    SELECT defidata.load_prices(document);
+    SELECT l.stored, l.rejected FROM defidata.load_prices(document, currency, asset) l;
 END;
-COMMENT ON FUNCTION @extschema@.defidata_load_prices(jsonb) IS
-'stores the quotes of a CoinMarketCap listings or CoinGecko markets document as source documents,
-numbers as numbers or as text; returns the rows stored or changed. 22023 where the document holds
-no quotes';
+COMMENT ON FUNCTION @extschema@.defidata_load_prices(jsonb, text, text) IS
+'stores the quotes of a document as source documents, numbers as numbers or as text: CoinMarketCap
+v1, v2 and v3 listings, quotes/latest and quotes/historical, CoinGecko coins/markets, simple/price
+and market_chart, CoinPaprika tickers, and lists of these. currency: of quotes whose currency the
+document does not name; NULL: that of the setting currency. asset: the asset of a document of one,
+in place of its own name; a market_chart needs it. A quote without a readable time is one of now.
+Returns how many quotes were stored or changed, and how many were rejected; those are kept with
+their reason. 22023 where the document is of none of these forms or is an error of the provider''s';
 
 CREATE FUNCTION @extschema@.defidata_import_legacy(relation regclass) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -207,7 +207,8 @@ COMMENT ON FUNCTION defidata.reject_rows() IS 'the rows of defidata.rejects';
 CREATE VIEW defidata.rejects AS SELECT * FROM defidata.reject_rows();
 COMMENT ON VIEW defidata.rejects IS
     'rejected rows by raw symbol and reason, to find what to add to the list';
-COMMENT ON COLUMN defidata.rejects.symbol IS 'the raw symbol as delivered';
+COMMENT ON COLUMN defidata.rejects.symbol IS
+    'the raw symbol as delivered; of a quote without one, its asset';
 COMMENT ON COLUMN defidata.rejects.reason IS
     'symbol, disabled, hour, mentions, sentiment or price';
 COMMENT ON COLUMN defidata.rejects.rows IS 'how many rows';

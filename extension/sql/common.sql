@@ -46,15 +46,24 @@ CREATE FUNCTION defidata.part_of(hour timestamptz, open_day timestamptz) RETURNS
 COMMENT ON FUNCTION defidata.part_of(timestamptz, timestamptz) IS 'start of the facts that hold the hour: of the open day or of a week before it';
 
 CREATE FUNCTION defidata.parse_instant(at text, otherwise timestamptz) RETURNS timestamptz
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
 BEGIN
+    IF at ~ '^[0-9]{1,18}(\.[0-9]*)?$' THEN
+        -- seconds reach 10^11 in the year 5138, milliseconds and microseconds in 1973
+        RETURN to_timestamp(at::numeric / CASE WHEN at::numeric < 1e11 THEN 1
+                                               WHEN at::numeric < 1e14 THEN 1000
+                                               ELSE 1000000 END);
+    END IF;
     RETURN COALESCE(at::timestamptz, otherwise);
 EXCEPTION WHEN data_exception THEN
     RETURN otherwise;
 END
 $$;
-COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS 'an ISO 8601 time, UTC where it names no zone; otherwise where it is NULL or none';
+COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS
+    'an ISO 8601 time, UTC where it names no zone, or Unix seconds, milliseconds or microseconds;'
+    ' otherwise where it is NULL or none of these';
 
 CREATE FUNCTION defidata.add_counts(counts jsonb, more jsonb) RETURNS jsonb
     IMMUTABLE PARALLEL SAFE LANGUAGE sql

@@ -13,11 +13,15 @@ BEGIN
     SELECT * INTO piece FROM defidata.source_sql(copy_statement.source);
     -- in the order of the index that the rows enter; of rows with one id always
     -- the same is taken, whatever their order and whatever the copy holds
-    fetched := format('SELECT %7$s %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %1$s COLLATE "C", %6$s',
+    fetched := format('SELECT %7$s %2$s FROM %3$s r WHERE %4$s AND %5$s ORDER BY %6$s',
                       piece.id, piece.columns, piece.relation, piece.id_usable, condition,
-                      CASE piece.kind WHEN 'mentions' THEN 'hour DESC NULLS LAST, symbol, mentions, sentiment'
-                                      ELSE 'at DESC NULLS LAST, symbol, price' END,
-                      CASE WHEN merge THEN format('DISTINCT ON (%s COLLATE "C")', piece.id) ELSE '' END);
+                      CASE piece.kind WHEN 'mentions'
+                           THEN format('%s COLLATE "C", hour DESC NULLS LAST, symbol, mentions, sentiment',
+                                       piece.id)
+                           ELSE 'at, id, symbol, price' END,
+                      CASE WHEN piece.kind = 'prices' THEN 'DISTINCT ON (at, id)'
+                           WHEN merge THEN format('DISTINCT ON (%s COLLATE "C")', piece.id)
+                           ELSE '' END);
     RETURN format(CASE piece.kind WHEN 'mentions' THEN $sql$
         INSERT INTO defidata.raw_mentions AS r (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
         SELECT $10, q.id, q.hour, q.symbol, q.mentions, q.sentiment,
@@ -37,18 +41,25 @@ BEGIN
            AND (r.reason IS NOT DISTINCT FROM 'hour' OR r.hour = ANY (%s)
                 OR excluded.reason IS DISTINCT FROM 'hour' AND excluded.hour >= r.hour)
         $sql$ ELSE '' END ELSE $sql$
-        INSERT INTO defidata.prices AS r (source, id, token, asset, at, price, change_24h, volume_24h, market_cap, fetched_at, symbol, reason)
-        SELECT $10, q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END, COALESCE(q.asset, q.symbol, ''),
-               q.at, q.price, defidata.finite(q.change_24h) / 100, defidata.finite(q.volume_24h), defidata.finite(q.market_cap), $11, q.symbol, q.reason
+        INSERT INTO defidata.prices AS r (source, at, id, token, asset, price, currency,
+                                          change_24h, volume_24h, market_cap, fetched_at,
+                                          symbol, reason)
+        SELECT $10, q.at, q.id, CASE WHEN q.reason IS NULL THEN defidata.clean(q.symbol) END,
+               COALESCE(q.asset, q.symbol, ''), q.price, defidata.currency_name(q.currency),
+               defidata.finite(q.change_24h) / 100, defidata.finite(q.volume_24h),
+               defidata.finite(q.market_cap), $11, q.symbol, q.reason
           FROM (SELECT f.*, defidata.price_reject_reason(f.at, f.symbol, f.price, $11) AS reason
                   FROM (%s) f OFFSET 0) q
-        ON CONFLICT (source, id) DO UPDATE
-           SET token = excluded.token, asset = excluded.asset, at = excluded.at, price = excluded.price,
-               change_24h = excluded.change_24h, volume_24h = excluded.volume_24h, market_cap = excluded.market_cap,
-               fetched_at = excluded.fetched_at, symbol = excluded.symbol, reason = excluded.reason
-         WHERE (r.asset, r.at, r.price, r.change_24h, r.volume_24h, r.market_cap, r.symbol)
-               IS DISTINCT FROM (excluded.asset, excluded.at, excluded.price, excluded.change_24h, excluded.volume_24h,
-                                 excluded.market_cap, excluded.symbol)
+        ON CONFLICT (source, at, id) DO UPDATE
+           SET token = excluded.token, asset = excluded.asset, price = excluded.price,
+               currency = excluded.currency, change_24h = excluded.change_24h,
+               volume_24h = excluded.volume_24h, market_cap = excluded.market_cap,
+               fetched_at = excluded.fetched_at, symbol = excluded.symbol,
+               reason = excluded.reason
+         WHERE (r.asset, r.price, r.currency, r.change_24h, r.volume_24h, r.market_cap, r.symbol)
+               IS DISTINCT FROM (excluded.asset, excluded.price, excluded.currency,
+                                 excluded.change_24h, excluded.volume_24h, excluded.market_cap,
+                                 excluded.symbol)
                OR r.reason = 'hour' AND excluded.reason IS DISTINCT FROM 'hour'
         $sql$ END, fetched, quote_nullable(reread) || '::timestamptz[]');
 END

@@ -19,6 +19,7 @@ DECLARE
     since   timestamptz;
     subject text;
     max_age interval;
+    in_currency constant text := defidata.currency_name(defidata.setting_value('currency'));
 BEGIN
     IF history.token IS NULL THEN
         RAISE EXCEPTION 'token must not be null' USING ERRCODE = 'invalid_parameter_value';
@@ -34,8 +35,10 @@ BEGIN
     WITH quote AS MATERIALIZED (
         SELECT DISTINCT ON (1) date_bin('1 hour', p.at - interval '1 microsecond', '2001-01-01 00:00:00+00') AS hour, p.at, p.price
           FROM defidata.token_asset a
-          JOIN defidata.prices p ON p.token = a.token AND p.source = a.source AND p.asset = a.asset
-         WHERE a.token = subject AND p.reason IS NULL AND p.at > since - max_age AND p.at <= latest + interval '1 hour'
+          JOIN defidata.prices p ON p.token = a.quoted AND p.source = a.source AND p.asset = a.asset
+         WHERE a.token = subject AND p.reason IS NULL
+           AND COALESCE(p.currency, in_currency) = in_currency
+           AND p.at > since - max_age AND p.at <= latest + interval '1 hour'
          ORDER BY 1, p.at DESC, p.id DESC)
     SELECT c.hour, CASE WHEN h.observed THEN COALESCE(e.mentions, 0) END, e.sentiment,
            CASE WHEN c.at > c.hour + interval '1 hour' - max_age THEN c.price END

@@ -44,6 +44,10 @@ BEGIN
       FROM (SELECT max(p.at) AS at FROM defidata.prices p
              WHERE p.source = import_prices.source AND p.at >= from_at AND p.at < until_at AND p.reason IS DISTINCT FROM 'hour') newest
      WHERE s.name = import_prices.source AND newest.at > COALESCE(s.watermark, '-infinity');
+    IF NOT unusable THEN
+        PERFORM defidata.extend_quote_series(source, from_at, until_at, copied_at,
+                                             (counts ->> 'updated')::bigint > 0);
+    END IF;
     RETURN counts;
 END
 $$;

@@ -29,22 +29,30 @@ $$;
 COMMENT ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz) IS 'cleans the raw rows of the hours from from_at until until_at again; returns how many changed';
 
 CREATE FUNCTION defidata.reclean_prices() RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     judged record;
 BEGIN
-    SELECT array_agg(n.source) AS sources, array_agg(n.id) AS ids, array_agg(n.token) AS tokens, array_agg(n.reason) AS reasons, count(*) AS rows
+    SELECT array_agg(n.source) AS sources, array_agg(n.at) AS ats, array_agg(n.id) AS ids,
+           array_agg(n.token) AS tokens, array_agg(n.reason) AS reasons, count(*) AS rows
       INTO judged
-      FROM (SELECT j.source, j.id, j.token AS former_token, j.former_reason, j.reason,
+      FROM (SELECT j.source, j.at, j.id, j.token AS former_token, j.former_reason, j.reason,
                    CASE WHEN j.reason IS NULL THEN defidata.clean(j.symbol) END AS token
-              FROM (SELECT p.source, p.id, p.symbol, p.token, p.reason AS former_reason,
-                           defidata.price_reject_reason(p.at, p.symbol, p.price, 'infinity') AS reason
-                      FROM (SELECT * FROM defidata.prices w WHERE w.reason IS DISTINCT FROM 'hour' OFFSET 0) p) j OFFSET 0) n
+              FROM (SELECT p.source, p.at, p.id, p.symbol, p.token, p.reason AS former_reason,
+                           defidata.price_reject_reason(p.at, p.symbol, p.price,
+                                                        'infinity') AS reason
+                      FROM (SELECT * FROM defidata.prices w
+                             WHERE w.reason IS DISTINCT FROM 'hour' OFFSET 0) p) j OFFSET 0) n
      WHERE (n.token, n.reason) IS DISTINCT FROM (n.former_token, n.former_reason);
-    UPDATE defidata.prices p SET token = j.token, reason = j.reason
-      FROM unnest(judged.sources, judged.ids, judged.tokens, judged.reasons) j (source, id, token, reason)
-     WHERE p.source = j.source AND p.id = j.id;
+    IF judged.rows > 0 THEN
+        UPDATE defidata.prices p SET token = j.token, reason = j.reason
+          FROM unnest(judged.sources, judged.ats, judged.ids, judged.tokens, judged.reasons)
+               j (source, at, id, token, reason)
+         WHERE p.source = j.source AND p.at = j.at AND p.id = j.id;
+        PERFORM defidata.rebuild_quote_series();
+    END IF;
     RETURN judged.rows;
 END
 $$;
@@ -98,7 +106,7 @@ BEGIN
     facts_end := defidata.week_of(defidata.expiry('metrics_retention') - interval '336 hours');
     history_end := now() - NULLIF(defidata.setting_value('history_retention')::interval, '0');
     FOR due IN SELECT * FROM (VALUES
-            ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
+            ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('quote_series', 'day < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
             ('hours', 'hour < $1', facts_end), ('week_series', 'start < $1', facts_end),
             ('board_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('publication_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),

@@ -85,6 +85,7 @@ CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM defidata.judge_quotes(now());
     PERFORM defidata.choose_assets(hour);
     RETURN defidata.replace_contents('defidata.token_stats', $sql$
         SELECT m.*, COALESCE(l.name, b.name) AS name,

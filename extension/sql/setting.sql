@@ -15,6 +15,7 @@ BEGIN ATOMIC
         ('min_coverage', '0.75', 'share of a window''s hours that must be observed for its figures'),
         ('batch_size', '50000', 'rows that one import batch aims at'),
         ('price_max_age', '24 hours', 'age beyond which a price quote is not used'),
+        ('currency', 'USD', 'the currency of the prices that are published, and of quotes that name none'),
         ('raw_retention', '0', 'age at which raw rows and prices are deleted; 0 keeps them'),
         ('metrics_retention', '0', 'age at which facts and metrics are deleted; 0 keeps them'),
         ('history_retention', '0', 'age at which board history and run records are deleted; 0 keeps them'),
@@ -52,6 +53,12 @@ BEGIN
             IF value::integer NOT BETWEEN 1 AND 10000000 THEN
                 RAISE EXCEPTION 'batch_size must be between 1 and 10000000, not %', left(value, 80)
                     USING ERRCODE = 'invalid_parameter_value';
+            END IF;
+        WHEN setting = 'currency' THEN
+            IF value !~ '^[A-Za-z0-9]{2,16}$' THEN
+                RAISE EXCEPTION 'currency must be 2 to 16 letters or digits, not "%"',
+                                left(value, 80)
+                    USING ERRCODE = 'invalid_parameter_value', HINT = 'For example EUR.';
             END IF;
         WHEN setting IN ('initial_span', 'overlap', 'settle_after', 'price_max_age',
                          'raw_retention', 'metrics_retention', 'history_retention', 'stale_after') THEN

@@ -40,6 +40,45 @@ END
 $$;
 COMMENT ON FUNCTION defidata.step_2() IS 'hours that are thin, marked, incomplete or expired';
 
+-- Step 10: quotes are known by their instant too.  What 1.0 chose among assets of one symbol
+-- is chosen anew.
+CREATE FUNCTION defidata.step_10() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    ALTER TABLE defidata.token ADD COLUMN asset text COLLATE "C";
+    ALTER TABLE defidata.prices ADD COLUMN currency text COLLATE "C";
+    -- of documents 1.0 read no other currency
+    UPDATE defidata.prices SET currency = 'USD' WHERE source = 'documents';
+    UPDATE defidata.prices SET at = '-infinity' WHERE at IS NULL;
+    ALTER TABLE defidata.prices ALTER COLUMN at SET NOT NULL;
+    ALTER TABLE defidata.prices DROP CONSTRAINT prices_pkey;
+    ALTER TABLE defidata.prices ADD PRIMARY KEY (source, at, id);
+    DROP INDEX defidata.prices_at_idx;
+    CREATE INDEX ON defidata.prices (at) WHERE reason = 'hour';
+    CREATE TABLE defidata.quote_series (
+        asset text COLLATE "C" NOT NULL,
+        source text COLLATE "C" NOT NULL,
+        token text COLLATE "C" NOT NULL,
+        currency text COLLATE "C" NOT NULL,
+        day timestamptz NOT NULL,
+        spelled boolean NOT NULL,
+        at timestamptz[] NOT NULL,
+        price float8[] NOT NULL,
+        change_24h float8[] NOT NULL,
+        volume_24h float8[] NOT NULL,
+        market_cap float8[] NOT NULL,
+        PRIMARY KEY (asset, source, token, currency, day)
+    );
+    CREATE INDEX ON defidata.quote_series (day);
+    PERFORM defidata.rebuild_quote_series();
+    DELETE FROM defidata.token_asset;
+    ALTER TABLE defidata.token_asset ADD COLUMN quoted text COLLATE "C" NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION defidata.step_10() IS
+    'quotes by instant and currency, their series, pinned assets';
+
 -- Step 20: metrics that came after 1.0.
 CREATE FUNCTION defidata.step_20() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

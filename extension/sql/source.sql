@@ -20,7 +20,8 @@ BEGIN ATOMIC
         ('prices', 'price', 'price', true, '{float,integer,numeric,string}'),
         ('prices', 'change_24h', 'percent_change_24h', false, '{float,integer,numeric,string}'),
         ('prices', 'volume_24h', 'volume_24h', false, '{float,integer,numeric,string}'),
-        ('prices', 'market_cap', 'market_cap', false, '{float,integer,numeric,string}')
+        ('prices', 'market_cap', 'market_cap', false, '{float,integer,numeric,string}'),
+        ('prices', 'currency', 'currency', false, '{string}')
       ) AS c (kind, logical, actual, required, families)
      WHERE c.kind = logical_columns.kind;
 END;
@@ -118,7 +119,7 @@ BEGIN
                 part := format('r.%I', col.actual);
                 columns := concat_ws(', ', columns, CASE col.logical
                     WHEN 'hour' THEN format('defidata.hour_of(defidata.instant_of(%s)) AS hour', part)
-                    ELSE format('defidata.instant_of(%s) AS at', part) END);
+                    ELSE format('COALESCE(defidata.instant_of(%s), ''-infinity'') AS at', part) END);
             WHEN 'string' = ALL (col.families) THEN
                 columns := concat_ws(', ', columns, CASE family WHEN 'absent' THEN 'NULL::text' ELSE part || '::text COLLATE "C"' END
                                                     || ' AS ' || col.logical);

@@ -12,8 +12,9 @@ BEGIN
                        min(m.hour) AS first_seen, max(m.hour) AS last_seen
                   FROM defidata.raw_mentions m WHERE m.reason IS NOT NULL GROUP BY m.symbol, m.reason
                 UNION ALL
-                SELECT p.symbol, p.reason, count(*), NULL, min(defidata.hour_of(p.at)), max(defidata.hour_of(p.at))
-                  FROM defidata.prices p WHERE p.reason IS NOT NULL GROUP BY p.symbol, p.reason) r
+                -- a quote that has no symbol shows by its asset
+                SELECT COALESCE(p.symbol, p.asset), p.reason, count(*), NULL, min(defidata.hour_of(p.at)), max(defidata.hour_of(p.at))
+                  FROM defidata.prices p WHERE p.reason IS NOT NULL GROUP BY 1, p.reason) r
          GROUP BY r.symbol, r.reason;
     END IF;
 END

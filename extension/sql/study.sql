@@ -107,12 +107,15 @@ CREATE FUNCTION defidata.study_prices(tokens text[])
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+    in_currency constant text := defidata.currency_name(defidata.setting_value('currency'));
 BEGIN
     RETURN QUERY
     WITH counted AS MATERIALIZED (
         SELECT p.token, p.asset, count(*) AS quotes
           FROM defidata.prices p
          WHERE p.token = ANY (tokens) AND p.reason IS NULL
+           AND COALESCE(p.currency, in_currency) = in_currency
          GROUP BY p.token, p.asset),
     chosen AS MATERIALIZED (
         SELECT DISTINCT ON (c.token) c.token, c.asset
@@ -123,6 +126,7 @@ BEGIN
       FROM chosen c
       JOIN defidata.prices p ON p.token = c.token AND p.asset = c.asset
      WHERE p.token = ANY (tokens) AND p.reason IS NULL AND p.at <= now()
+       AND COALESCE(p.currency, in_currency) = in_currency
      GROUP BY p.token;
 END
 $$;

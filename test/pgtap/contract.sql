@@ -32,7 +32,7 @@ INSERT INTO contract VALUES
     ('setting', 'name', 'name text, value text'),
     ('board', 'name', 'name text, metric text, direction text, min_mentions double precision, size integer'),
     ('raw_mentions', 'source, id', 'source text, id text, hour timestamp with time zone, symbol text, mentions double precision, sentiment double precision, token text, reason text, fetched_at timestamp with time zone'),
-    ('prices', 'source, id', 'source text, id text, token text, asset text, at timestamp with time zone, price double precision, change_24h double precision, volume_24h double precision, market_cap double precision, fetched_at timestamp with time zone'),
+    ('prices', 'source, at, id', 'source text, id text, token text, asset text, at timestamp with time zone, price double precision, change_24h double precision, volume_24h double precision, market_cap double precision, fetched_at timestamp with time zone, currency text'),
     ('hours', 'hour', 'hour timestamp with time zone, rows bigint, mentions bigint, tokens bigint, settled boolean'),
     ('metrics', NULL, 'token text, hour timestamp with time zone, mentions bigint, sentiment double precision, sma_24h double precision, sma_7d double precision, sma_14d double precision, sma_24h_prev double precision, sma_7d_prev double precision, change_24h double precision, change_7d double precision, trend_24h double precision, surge_14d double precision, deviation_14d double precision, rsd_24h double precision, rsd_7d double precision, rsd_14d double precision, zscore_14d double precision, sentiment_24h double precision, sentiment_7d double precision, coverage_14d double precision'),
     ('daily_mentions', 'day', 'day date, mentions bigint, tokens bigint, observed_hours integer'),
@@ -82,8 +82,12 @@ INSERT INTO entry_point VALUES
     ('defidata_reclean', '', 'bigint', 'v u f'),
     ('defidata_clean', 'raw text', 'text', 's s f'),
     ('defidata_explain', 'raw text, OUT token text, OUT rule text', 'record', 's s f'),
+<<<<<<< HEAD
     ('defidata_load_prices', 'document jsonb', 'bigint', 'v u f'),
     ('defidata_event_study', 'events regclass, outcomes text[] DEFAULT ''{price}''::text[], horizons interval[] DEFAULT ''{01:00:00,24:00:00,"7 days"}''::interval[], placebo integer DEFAULT 1000, seed bigint DEFAULT 1', 'SETOF defidata.study_row', 's r f'),
+=======
+    ('defidata_load_prices', 'document jsonb, currency text DEFAULT NULL::text, asset text DEFAULT NULL::text, OUT stored bigint, OUT rejected bigint', 'record', 'v u f'),
+>>>>>>> 2643222 (prices: documents of every kind, one asset by rules, series that publishing reads)
     ('defidata_history', 'token text, span interval DEFAULT ''7 days''::interval', 'TABLE(hour timestamp with time zone, mentions bigint, sentiment double precision, price double precision)', 'v u f'),
     ('defidata_add_board', 'name text, metric text, direction text DEFAULT ''desc''::text, min_mentions double precision DEFAULT 240, size integer DEFAULT 10', 'void', 'v u f'),
     ('defidata_drop_board', 'name text', 'void', 'v u f'),
