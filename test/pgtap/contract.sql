@@ -82,12 +82,8 @@ INSERT INTO entry_point VALUES
     ('defidata_reclean', '', 'bigint', 'v u f'),
     ('defidata_clean', 'raw text', 'text', 's s f'),
     ('defidata_explain', 'raw text, OUT token text, OUT rule text', 'record', 's s f'),
-<<<<<<< HEAD
-    ('defidata_load_prices', 'document jsonb', 'bigint', 'v u f'),
     ('defidata_event_study', 'events regclass, outcomes text[] DEFAULT ''{price}''::text[], horizons interval[] DEFAULT ''{01:00:00,24:00:00,"7 days"}''::interval[], placebo integer DEFAULT 1000, seed bigint DEFAULT 1', 'SETOF defidata.study_row', 's r f'),
-=======
     ('defidata_load_prices', 'document jsonb, currency text DEFAULT NULL::text, asset text DEFAULT NULL::text, OUT stored bigint, OUT rejected bigint', 'record', 'v u f'),
->>>>>>> 2643222 (prices: documents of every kind, one asset by rules, series that publishing reads)
     ('defidata_history', 'token text, span interval DEFAULT ''7 days''::interval', 'TABLE(hour timestamp with time zone, mentions bigint, sentiment double precision, price double precision)', 'v u f'),
     ('defidata_add_board', 'name text, metric text, direction text DEFAULT ''desc''::text, min_mentions double precision DEFAULT 240, size integer DEFAULT 10', 'void', 'v u f'),
     ('defidata_drop_board', 'name text', 'void', 'v u f'),
