@@ -264,6 +264,25 @@ run_family()
 		$((failed - before[1])) $((skipped - before[2])) "$(seconds_since "$started")"
 }
 
+# provide_former DIRECTORY puts the tree of 1.0 there, from the history of this one,
+# for the test of the update; that is skipped where the history does not reach back.
+provide_former()
+{
+	local commit=67605d66
+
+	[ -n "$(wanted tap test/t/021_update.pl)" ] || return 0
+	git cat-file -e "$commit^{commit}" 2>/dev/null || return 0
+	mkdir "$1"
+	git archive "$commit" | tar -xf - -C "$1"
+}
+
+# build_former builds 1.0 and installs it into a directory of its own.
+build_former()
+{
+	make -s -C "$work/former" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" all
+	make -s -C "$work/former" PG_CONFIG="$PG_CONFIG" DESTDIR="$work/former/install" install
+}
+
 # finish stops and removes what was started, whatever happened, and prints the total.
 finish()
 {
@@ -288,7 +307,9 @@ export DEFIDATA_DATA=${DEFIDATA_DATA:-$(cd ../shared/data 2>/dev/null && pwd)}
 
 if [ -z "${DEFIDATA_WORK:-}" ]; then
 	require_packages test
-	enter_private_copy "$(mktemp -d "${TMPDIR:-/tmp}/defidata-test.XXXXXX")" test/run.sh
+	directory=$(mktemp -d "${TMPDIR:-/tmp}/defidata-test.XXXXXX")
+	provide_former "$directory/former"
+	enter_private_copy "$directory" test/run.sh
 fi
 
 settle_in
@@ -299,6 +320,10 @@ step "Copying PostgreSQL $pg_major" copy_postgres
 # the server's own headers are not ours to judge
 step "Building defidata, warnings are errors" build_defidata \
 	COPT="-Wall -Wextra -Werror -isystem $("$PG_CONFIG" --includedir-server)"
+if [ -d "$work/former" ]; then
+	step "Building defidata 1.0, to update from" build_former
+	export DEFIDATA_FORMER=$work/former/install
+fi
 step "Starting a private cluster" start_cluster analytics analytics \
 	"shared_preload_libraries = 'pg_cron'" "cron.database_name = 'analytics'" "cron.use_background_workers = on" \
 	"fsync = off" "max_prepared_transactions = 10"

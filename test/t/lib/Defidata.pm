@@ -69,7 +69,7 @@ SQL
 
 # new makes both clusters; the remote holds the hours from 400 to `newest` hours
 # before the present one, and can stream its tables if `streaming` is given.  With
-# `beside`, another pair, only one more analytics cluster is made, which shares
+# `install_path` the analytics cluster is of that copy of PostgreSQL.  With `beside`, another pair, only one more analytics cluster is made, which shares
 # that pair's remote.
 sub new
 {
@@ -83,7 +83,8 @@ sub new
 		expected => {}
 	}, $class;
 
-	$self->{analytics} = $self->cluster($beside ? 'analytics_beside' : 'analytics');
+	$self->{analytics} = $self->cluster($beside ? 'analytics_beside' : 'analytics',
+		install_path => $option{install_path});
 	if ($beside)
 	{
 		$self->{remote} = $beside->{remote};
@@ -101,7 +102,8 @@ sub new
 sub cluster
 {
 	my ($self, $name, %init) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $path = delete $init{install_path};
+	my $node = PostgreSQL::Test::Cluster->new($name, $path ? (install_path => $path) : ());
 
 	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ], %init);
 	$node->append_conf(
