@@ -59,10 +59,12 @@ make_chroot()
 	step "Making a $1 system" fill_chroot "$1"
 }
 
-# remove_chroot removes it.
+# remove_chroot ends what runs in it and removes it.
 remove_chroot()
 {
-	rm -rf --one-file-system "$root"
+	# unshare is deaf to what ends a script
+	[ ! -f "$root/unshare.pid" ] || kill -KILL "$(cat "$root/unshare.pid")" 2>/dev/null || true
+	rm -rf --one-file-system "$root" || { sleep 1 && rm -rf --one-file-system "$root"; }
 }
 
 # in_chroot COMMAND... runs a command in its copy of the tree, with processes and
@@ -71,11 +73,17 @@ remove_chroot()
 # disk needs.
 in_chroot()
 {
+	local status=0
+
 	# shellcheck disable=SC2016
 	unshare --mount --pid --fork --kill-child bash -c '
 		mount --bind "$1" "$1" && cd "$1" && mount -t proc proc proc && mount --rbind /dev dev &&
 		pivot_root . . && umount --lazy . && cd /srv/defidata && shift &&
-		exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' bash "$root" "$@"
+		exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' bash "$root" "$@" &
+	echo $! >"$root/unshare.pid"
+	wait $! || status=$?
+	rm "$root/unshare.pid"
+	return "$status"
 }
 
 # read_total FILE prints the three numbers of its last line, `N passed, N failed, N
