@@ -16,9 +16,9 @@ PARTS = schema builtin_token metric_list series operator clean \
 	facts hours compute metrics history \
 	price_document price_load price study \
 	board document publish \
-	setup \
+	distribute grant setup \
 	record run backfill reconcile maintain \
-	legacy distribute grant schedule status report \
+	legacy schedule status report \
 	api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
 GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql)

@@ -162,9 +162,20 @@ BEGIN ATOMIC
     SELECT defidata.grant(role, level);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_grant(regrole, text) IS
-'reader: boards, token_stats, daily_mentions, publication, documents and reports; analyst: also
-metrics, hours, prices, raw rows, rejects and history; operator: analyst, and may refresh, run,
-backfill, reconcile, recompute, check, and read runs and status';
+'reader: boards and their list, token_stats, daily_mentions, publication, documents and reports;
+analyst: also metrics, hours, prices, raw rows, rejects, history, runs and status; operator: analyst,
+and may refresh, run, backfill, reconcile, recompute and check. Also USAGE on the schemas that this
+needs. 22023 for another level';
+
+CREATE FUNCTION @extschema@.defidata_revoke(role regrole) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.revoke(role);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_revoke(regrole) IS
+'takes back all that defidata_grant gave a role: every right on the functions, tables and schema of
+the extension, and USAGE on the schema of the entry points';
 
 CREATE FUNCTION @extschema@.defidata_schedule(schedule text DEFAULT '5 * * * *') RETURNS bigint
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -75,6 +75,17 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION defidata.add_counts(jsonb, jsonb) IS 'sums two objects of counts, key by key';
 
+CREATE FUNCTION defidata.member_functions() RETURNS SETOF regprocedure
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.objid::regprocedure
+      FROM pg_depend d
+      JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'defidata'
+     WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass
+       AND d.deptype = 'e';
+END;
+COMMENT ON FUNCTION defidata.member_functions() IS 'the functions of the extension';
+
 -- Raw rows are found by their key, facts by their token, and so they are
 -- spread.  Everything else is small and stays on the coordinator, from where a
 -- query takes it along.

@@ -210,7 +210,7 @@ BEGIN
         EXECUTE format('SELECT defidata.step_%s()', step);
     END LOOP;
     PERFORM defidata.comment_tables(), defidata.setup_views(), defidata.drop_former(),
-            defidata.setup_rows();
+            defidata.setup_rows(), defidata.renew_grants();
     PERFORM defidata.publish_documents();
     DELETE FROM defidata.layout;
     INSERT INTO defidata.layout (version, step) VALUES (present, defidata.latest_step());

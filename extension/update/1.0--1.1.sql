@@ -13,12 +13,21 @@ ALTER TYPE defidata.metrics_row ADD ATTRIBUTE spike_14d float8, ADD ATTRIBUTE se
 -- stays: defidata.failure
 -- stays: defidata.batch
 
--- other results than before
-DROP FUNCTION @extschema@.defidata_load_prices(jsonb), defidata.document_quotes(jsonb);
+-- what returns something else, or names its arguments otherwise
+DROP FUNCTION
+    @extschema@.defidata_load_prices(jsonb),
+    defidata.document_quotes(jsonb),
+    defidata.callable_functions(text),
+    defidata.readable_tables(text);
 
 -- the parts
 
 -- what is gone; metrics_between() goes when setup() has replaced the view over it
-DROP FUNCTION defidata.setup_tables(), defidata.setup_table(text, text, text[], text[]),
-    defidata.metric_columns(), defidata.metrics_query(text, text, text), defidata.lock_key(text),
+DROP FUNCTION
+    defidata.setup_tables(),
+    defidata.setup_table(text, text, text[], text[]),
+    defidata.metric_columns(),
+    defidata.metrics_query(text, text, text),
+    defidata.lock_key(text),
+    defidata.count_hours(timestamptz, timestamptz[], defidata.series[]),
     defidata.price_change(float8, float8);

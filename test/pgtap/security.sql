@@ -53,16 +53,16 @@ INSERT INTO matrix SELECT s, 'ok', 'ok', 'ok', 'ok' FROM unnest(ARRAY[
     $$SELECT defidata_clean('btc')$$, $$SELECT defidata_explain('btc')$$, 'SELECT defidata_rolling(now(), 1, 1)', $$SELECT defidata_unroll(defidata_rolling(now(), 1, 1), '24 hours')$$]) s;
 -- reader
 INSERT INTO matrix SELECT s, '42501', 'ok', 'ok', 'ok' FROM unnest(ARRAY[
-    'TABLE defidata.trending', 'TABLE defidata.later', 'TABLE defidata.token_stats', 'TABLE defidata.daily_mentions', 'TABLE defidata.publication', 'TABLE defidata.document',
+    'TABLE defidata.trending', 'TABLE defidata.later', 'TABLE defidata.board', 'TABLE defidata.token_stats', 'TABLE defidata.daily_mentions', 'TABLE defidata.publication', 'TABLE defidata.document',
     $$SELECT defidata_board_as_of('trending', now())$$, $$SELECT defidata_document('/trending')$$]) s;
 -- analyst
 INSERT INTO matrix SELECT s, '42501', '42501', 'ok', 'ok' FROM unnest(ARRAY[
-    'TABLE defidata.metrics', 'TABLE defidata.hours', 'TABLE defidata.prices', 'TABLE defidata.raw_mentions', 'TABLE defidata.rejects',
+    'TABLE defidata.runs', 'TABLE defidata.status', 'TABLE defidata.metrics', 'TABLE defidata.hours', 'TABLE defidata.prices', 'TABLE defidata.raw_mentions', 'TABLE defidata.rejects',
     $$SELECT defidata_history('BTC')$$, $$SELECT defidata_checksum('defidata.metrics')$$,
     $$SELECT defidata_event_study('events_of_anybody')$$]) s;
 -- operator; a procedure that may be called fails at its COMMIT, inside a function
 INSERT INTO matrix SELECT s, '42501', '42501', '42501', 'ok' FROM unnest(ARRAY[
-    'TABLE defidata.runs', 'TABLE defidata.status', 'SELECT defidata_refresh()', 'SELECT defidata_import()', 'SELECT defidata_compute()', 'SELECT defidata_publish()',
+    'SELECT defidata_refresh()', 'SELECT defidata_import()', 'SELECT defidata_compute()', 'SELECT defidata_publish()',
     'SELECT defidata_reconcile()', 'SELECT defidata_recompute()']) s;
 INSERT INTO matrix VALUES ('CALL defidata_run()', '42501', '42501', '42501', '2D000'), ($$CALL defidata_backfill('2025-06-01', '2025-06-02')$$, '42501', '42501', '42501', '2D000');
 -- the owner alone
@@ -70,7 +70,7 @@ INSERT INTO matrix (statement) SELECT unnest(ARRAY[
     $$SELECT defidata_set('symbol_pattern', '.')$$, $$UPDATE defidata.setting SET value = '.' WHERE name = 'symbol_pattern'$$, $$INSERT INTO defidata.token VALUES ('EVIL')$$,
     'DELETE FROM defidata.token', $$SELECT defidata_attach('evil', 'mentions', 'pg_authid')$$, $$SELECT defidata_detach('remote')$$, $$SELECT defidata_attach_server('nothing')$$,
     $$UPDATE defidata.source SET relation = 'pg_authid'$$, 'TABLE defidata.source', $$SELECT defidata_add_board('evil', 'sma_24h')$$, $$SELECT defidata_drop_board('trending')$$,
-    $$INSERT INTO defidata.board VALUES ('evil', 'sma_24h', 'asc', 0, 10)$$, $$SELECT defidata_grant('tap_reader', 'operator')$$, 'SELECT defidata_reclean()', 'SELECT defidata_expire()',
+    $$INSERT INTO defidata.board VALUES ('evil', 'sma_24h', 'asc', 0, 10)$$, $$SELECT defidata_grant('tap_reader', 'operator')$$, $$SELECT defidata_revoke('tap_operator')$$, 'SELECT defidata_mark_hours(now(), now(), true)', 'TABLE defidata.lock', 'SELECT defidata_reclean()', 'SELECT defidata_expire()',
     $$SELECT defidata_load_prices('[]')$$, 'SELECT defidata_schedule()', 'SELECT defidata_unschedule()', 'SELECT defidata_setup()', 'DELETE FROM defidata.raw_mentions',
     'TRUNCATE defidata.trending', 'UPDATE defidata.publication SET generation = 0', 'DELETE FROM defidata.runs', 'ALTER TABLE defidata.token_stats DISABLE TRIGGER ALL',
     'DROP TABLE defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
@@ -85,6 +85,27 @@ SELECT is(ARRAY[attempt('tap_stranger', statement), attempt('tap_reader', statem
 SELECT is(attempt('tap_operator', $$SELECT defidata.try_batch(0, 'run', ROW('remote''; DROP TABLE defidata.token; --', now(), now(), ARRAY[now()], '{1}', NULL)::defidata.batch)$$),
           'ok', 'a batch of no source is caught');
 SELECT has_table('defidata', 'token', 'and nothing was dropped');
+
+-- what was granted can be taken back, all of it
+CREATE ROLE tap_former;
+SELECT defidata_grant('tap_former', 'operator');
+SELECT is(attempt('tap_former', 'SELECT defidata_recompute()'), 'ok', 'an operator');
+SELECT defidata_revoke('tap_former');
+SELECT is_empty($$SELECT oid::regprocedure FROM member WHERE has_function_privilege('tap_former', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE')$$,
+                'is one no more');
+SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'defidata'::regnamespace AND has_any_column_privilege('tap_former', c.oid, 'SELECT') AND relkind IN ('r', 'v')$$,
+                'and reads nothing');
+SELECT throws_ok($$SELECT defidata_revoke(NULL)$$, '22023', NULL, 'a role is needed');
+DROP ROLE tap_former;
+-- where public is closed the schema of the entry points is opened for a role
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+CREATE ROLE tap_shut_out;
+SELECT is(attempt('tap_shut_out', 'SELECT public.defidata_clean(''btc'')'), '42501', 'a closed schema');
+SELECT defidata_grant('tap_shut_out', 'reader');
+SELECT is(attempt('tap_shut_out', 'SELECT count(*) FROM public.defidata_board_as_of(''trending'', now())'), 'ok', 'is open to a reader');
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+DROP OWNED BY tap_shut_out;
+DROP ROLE tap_shut_out;
 
 -- the operator really runs; what it runs as is the owner's
 SET ROLE tap_operator;

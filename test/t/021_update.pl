@@ -132,8 +132,10 @@ END
 	return;
 }
 my $figures = figures();
-my $counts = 'SELECT (SELECT count(*) FROM defidata.raw_mentions), (SELECT count(*) FROM defidata.board_history),'
-  . ' (SELECT generation FROM defidata.publication), (SELECT md5(string_agg(series::text, chr(10) ORDER BY token, start)) FROM kept.series)';
+my $generation = $test->sql($old, 'SELECT generation FROM defidata.publication');
+my $counts = 'SELECT (SELECT count(*) FROM defidata.raw_mentions),'
+  . " (SELECT md5(string_agg(h::text, chr(10) ORDER BY h::text)) FROM defidata.board_history h WHERE generation <= $generation),"
+  . ' (SELECT md5(string_agg(series::text, chr(10) ORDER BY token, start)) FROM kept.series)';
 my $before = $test->sql($old, $counts);
 answers('before');
 
