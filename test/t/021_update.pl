@@ -109,6 +109,8 @@ END
 my @figures = qw(metrics token_stats daily_mentions trending decreasing volatile surging most_mentioned
   most_positive most_negative mine);
 my %columns = map { $_ => columns_of("defidata.$_") } @figures;
+# prices are chosen and compared anew
+$columns{token_stats} =~ s/, (price\w*|market_cap)//g;
 
 sub figures
 {
