@@ -5,7 +5,7 @@ OBJS = $(addprefix extension/, defidata.o \
 	matcher.o pattern.o rules.o clean.o reject.o number.o \
 	series_codec.o series_reader.o series_writer.o series_text.o \
 	series.o series_io.o series_ops.o replace_hours.o rolling.o \
-	observed.o windows.o sliding.o row.o call_cache.o quotes.o metrics.o unroll.o mentions.o \
+	observed.o windows.o day_sums.o sliding.o row.o call_cache.o quotes.o metrics.o unroll.o mentions.o \
 	study.o event_study.o)
 
 # the install script: layers, each of which calls only those before it
@@ -61,7 +61,7 @@ extension/sql/tables.sql: extension/tables.awk extension/metric_list.h extension
 	awk -f $^ > $@
 
 # a longer list is a longer struct
-extension/windows.o extension/metrics.o: extension/metric_list.h
+extension/windows.o extension/day_sums.o extension/metrics.o: extension/metric_list.h
 extension/row.o extension/defidata.o: defidata.control
 
 .PHONY: demo demo-stop test test-citus test-fresh test-matrix fuzz bench check-code dist

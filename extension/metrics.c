@@ -15,8 +15,8 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "day_sums.h"
 #include "row.h"
-#include "windows.h"
 
 PG_FUNCTION_INFO_V1(defidata_metrics_over);
 PG_FUNCTION_INFO_V1(defidata_metrics_between);

@@ -104,7 +104,7 @@ ReserveQuotes(QuoteState *state, size_t more)
 	state->quotes = repalloc_huge(state->quotes, state->capacity * sizeof(Quote));
 }
 
-/* GetQuoteFigures gives the elements of one of the arrays of figures, as many as there are times. */
+/* GetQuoteFigures gives the elements of an array of figures, as many as there are times. */
 static const double *
 GetQuoteFigures(ArrayType *array, int expected)
 {
@@ -261,7 +261,7 @@ CollectReturns(const QuoteState *state, double *returns)
 	return count;
 }
 
-/* Volatility gives the sample standard deviation of the returns of a week, for a year; NaN: too few. */
+/* Volatility gives the deviation of the returns of a week, for a year; NaN: too few. */
 static double
 Volatility(const QuoteState *state)
 {
@@ -277,22 +277,6 @@ Volatility(const QuoteState *state)
 	for (int i = 0; i < count; i++)
 		squares += (returns[i] - mean) * (returns[i] - mean);
 	return sqrt(squares / (count - 1)) * sqrt(HOURS_OF_YEAR);
-}
-
-/* GetFigureRow gives the row type of price_figures, looked up once. */
-static TupleDesc
-GetFigureRow(FunctionCallInfo fcinfo)
-{
-	FmgrInfo   *site = fcinfo->flinfo;
-	MemoryContext caller;
-
-	if (site->fn_extra == NULL)
-	{
-		caller = MemoryContextSwitchTo(site->fn_mcxt);
-		site->fn_extra = CreateTupleDescCopy(GetRowType(fcinfo, &figure_rows));
-		MemoryContextSwitchTo(caller);
-	}
-	return site->fn_extra;
 }
 
 /* SortQuotes puts the quotes in the order of time, where they came in another. */
@@ -327,5 +311,6 @@ defidata_price_figures_final(PG_FUNCTION_ARGS)
 	figures[5] = state->market_cap;
 	SetFigures(figures, FIGURE_COLUMNS - 1, values, nulls);
 	values[FIGURE_COLUMNS - 1] = TimestampTzGetDatum(state->newest);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetFigureRow(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &figure_rows),
+													  values, nulls)));
 }

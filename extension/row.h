@@ -6,7 +6,8 @@
  * library's, or altered, it has other columns than the C function fills, and
  * what would be read for those is whatever lies there.  So a function names the
  * columns that it can fill, and nothing but StartRows and GetRowType, which check
- * them, gives it a type to form tuples of.
+ * them, gives it a type to form tuples of.  GetRowType keeps that in fn_extra, where
+ * its caller then has nothing else.
  */
 #ifndef DEFIDATA_ROW_H
 #define DEFIDATA_ROW_H

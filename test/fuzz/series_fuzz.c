@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "day_sums.h"
 #include "observed.h"
 #include "series_codec.h"
 #include "series_reader.h"
