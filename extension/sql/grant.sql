@@ -5,11 +5,11 @@
 CREATE FUNCTION defidata.levels(OUT level text, OUT tables text[], OUT functions text[])
     RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT l.level, l.tables::text[], l.functions::text[]
+    SELECT l.level, l.tables, l.functions
       FROM (VALUES
         ('reader',
-         '{token_stats,daily_mentions,publication,document,board}',
-         '{defidata_board_as_of,defidata_document,defidata_report,metrics_over}'),
+         '{token_stats,daily_mentions,publication,document,board}'::text[],
+         '{defidata_board_as_of,defidata_document,defidata_report,metrics_over}'::text[]),
         ('analyst',
          '{metrics,hours,prices,raw_mentions,mention_series,week_series,day_series,uncopied,
            rejects,board_history,publication_history,runs,status}',

@@ -63,7 +63,7 @@ COMMENT ON FUNCTION defidata.holds_nothing(jsonb) IS
 
 CREATE FUNCTION defidata.check_document(
     document jsonb, delivered defidata.delivered_quote[], currency text, asset text) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
