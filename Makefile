@@ -10,7 +10,7 @@ OBJS = $(addprefix extension/, defidata.o \
 
 # the install script: layers, each of which calls only those before it
 PARTS = schema builtin_token metric_list series operator clean \
-	common setting judge tables \
+	common setting judge tables stream \
 	quote_series source remote attach \
 	survey copy import \
 	facts hours compute metrics history \

@@ -1,5 +1,5 @@
 # tables.awk: metric_list.h and tables.sql → sql/tables.sql, a function that makes the tables
-# and one that comments on them.
+# and one that comments on them.  -v tables=NAME says how these call the tables.
 
 # quoted TEXT is the text as an SQL literal
 function quoted(text)
@@ -23,8 +23,10 @@ function finish_column()
 }
 
 BEGIN {
+	if (tables == "")
+		tables = "tables"
 	print "-- made of tables.sql and metric_list.h by tables.awk\n"
-	print "CREATE FUNCTION defidata.create_tables() RETURNS void"
+	printf "CREATE FUNCTION defidata.create_%s() RETURNS void\n", tables
 	print "    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp\nAS $$\nBEGIN"
 }
 
@@ -100,12 +102,12 @@ FILENAME ~ /metric_list\.h$/ {
 
 END {
 	print "END\n$$;"
-	print "COMMENT ON FUNCTION defidata.create_tables() IS"
+	printf "COMMENT ON FUNCTION defidata.create_%s() IS\n", tables
 	print "    'makes every table; 42P07 where one exists';\n"
-	print "CREATE FUNCTION defidata.comment_tables() RETURNS void"
+	printf "CREATE FUNCTION defidata.comment_%s() RETURNS void\n", tables
 	print "    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp\nAS $$\nBEGIN"
 	printf "%s", comments
 	print "END\n$$;"
-	print "COMMENT ON FUNCTION defidata.comment_tables() IS"
+	printf "COMMENT ON FUNCTION defidata.comment_%s() IS\n", tables
 	print "    'comments on every table and its columns';"
 }

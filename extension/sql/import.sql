@@ -126,6 +126,9 @@ DECLARE
     finish     constant timestamptz := least(COALESCE(until_hour, horizon), horizon);
 BEGIN
     PERFORM defidata.require_source();
+    IF until_hour IS NULL THEN
+        PERFORM defidata.read_streams();
+    END IF;
     FOR src IN SELECT s.name, s.kind, s.relation, s.columns, s.watermark FROM defidata.source s ORDER BY s.kind, s.name LOOP
         PERFORM defidata.check_shape(src.relation, src.kind, src.columns);
         -- what is older has no usable hour
@@ -165,7 +168,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata.plan_import(timestamptz, timestamptz, bigint) IS 'surveys every source from since (NULL: its watermark less the overlap) until until_hour (NULL: now) and returns the batches to read, of whole hours and about batch_rows rows each';
+COMMENT ON FUNCTION defidata.plan_import(timestamptz, timestamptz, bigint) IS 'reads the streams where until_hour is NULL, surveys every source from since (NULL: its watermark less the overlap) until until_hour (NULL: now) and returns the batches to read, of whole hours and about batch_rows rows each';
 
 CREATE FUNCTION defidata.import(since timestamptz) RETURNS jsonb
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

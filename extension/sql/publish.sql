@@ -205,6 +205,7 @@ BEGIN
     IF changed > 0 OR latest IS DISTINCT FROM (SELECT p.latest_hour FROM defidata.publication p) THEN
         PERFORM defidata.announce(latest);
     END IF;
+    PERFORM defidata.compare_streams();
     RETURN changed;
 END
 $$;

@@ -55,7 +55,7 @@ CREATE FUNCTION defidata.require_source() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF (SELECT count(*) FROM defidata.source) = 0 THEN
+    IF (SELECT count(*) FROM defidata.source) = 0 AND NOT defidata.has_streams() THEN
         RAISE EXCEPTION 'no source is attached' USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Attach one with defidata_attach_server or defidata_attach.';
     END IF;

@@ -72,7 +72,8 @@ BEGIN
     name := 'sources';
     value := (SELECT format('%s of mentions, %s of prices', count(*) FILTER (WHERE s.kind = 'mentions'), count(*) FILTER (WHERE s.kind = 'prices'))
                 FROM defidata.source s);
-    state := CASE WHEN EXISTS (SELECT FROM defidata.source s WHERE s.kind = 'mentions') THEN 'ok' ELSE 'fail' END;
+    state := CASE WHEN EXISTS (SELECT FROM defidata.source s WHERE s.kind = 'mentions')
+                  OR defidata.has_streams() THEN 'ok' ELSE 'fail' END;
     hint := CASE state WHEN 'fail' THEN 'Attach one with defidata_attach_server or defidata_attach.' END;
     RETURN NEXT;
 
@@ -162,7 +163,8 @@ BEGIN
         RETURN QUERY SELECT 'sources', 'fail', 'nothing is set up', 'Attach a source with defidata_attach_server or defidata_attach.';
         RETURN;
     END IF;
-    RETURN QUERY SELECT * FROM defidata.data_status() UNION ALL SELECT * FROM defidata.run_status() UNION ALL SELECT * FROM defidata.cron_status();
+    RETURN QUERY SELECT * FROM defidata.data_status() UNION ALL SELECT * FROM defidata.run_status()
+                 UNION ALL SELECT * FROM defidata.streams_status() UNION ALL SELECT * FROM defidata.cron_status();
 END
 $$;
 COMMENT ON FUNCTION defidata.status() IS 'the rows of defidata.status';

@@ -1,0 +1,56 @@
+-- stream.sql: what the extension defidata_redis adds, where it is installed.
+--
+-- The base needs nothing of it: its functions are looked for by name each time.
+
+CREATE FUNCTION defidata.has_streams() RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found boolean := false;
+BEGIN
+    IF to_regprocedure('defidata.take_streams()') IS NOT NULL
+       AND to_regclass('defidata.stream') IS NOT NULL THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM defidata.stream)' INTO found;
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION defidata.has_streams() IS
+    'whether there are streams that deliver mentions';
+
+CREATE FUNCTION defidata.read_streams() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF defidata.has_streams() THEN
+        EXECUTE 'SELECT defidata.take_streams()';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.read_streams() IS
+    'brings the raw rows up to what streams have delivered, where there are any';
+
+CREATE FUNCTION defidata.compare_streams() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF defidata.has_streams() THEN
+        EXECUTE 'SELECT defidata.keep_baselines()';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.compare_streams() IS
+    'keeps what the running hour is compared with, where there are streams';
+
+CREATE FUNCTION defidata.streams_status(OUT name text, OUT state text, OUT value text,
+                                        OUT hint text)
+    RETURNS SETOF record STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regprocedure('defidata.stream_status()') IS NOT NULL THEN
+        RETURN QUERY EXECUTE 'SELECT s.name, s.state, s.value, s.hint'
+                             '  FROM defidata.stream_status() s';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.streams_status() IS 'the part of status that tells of streams';
