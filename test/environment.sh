@@ -270,6 +270,14 @@ missing_packages()
 	runs xz || echo xz-utils
 }
 
+# has_hiredis says whether defidata_redis can be built here.
+has_hiredis()
+{
+	# shellcheck disable=SC2086
+	printf '%s\n' '#include <hiredis/hiredis.h>' 'int main(void) { redisFree(NULL); return 0; }' |
+		links $compiler -Wl,--no-as-needed -lhiredis
+}
+
 # missing_extras prints the packages of what FAMILY can do without: its tests are
 # skipped where these cannot be had.
 missing_extras()
@@ -282,6 +290,10 @@ missing_extras()
 		runs chromium || runs chromium-browser || runs google-chrome || echo chromium
 	fi
 	[[ ${FAMILY:-bench} != *bench* ]] || test/bench/run.sh missing
+	if [[ ${FAMILY:-tap} =~ tap|redis ]]; then
+		has_hiredis || echo libhiredis-dev
+		runs redis-server || echo redis-server
+	fi
 }
 
 # apt_install ARGUMENT... is apt-get install as all here call it.
@@ -421,6 +433,13 @@ build_defidata()
 {
 	make -s -C "$work/src" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" "$@" all
 	make -s -C "$work/src" PG_CONFIG="$PG_CONFIG" DESTDIR="$work/pg" "$@" install
+}
+
+# build_redis MAKE-ARGUMENT... does the same with the extension defidata_redis.
+build_redis()
+{
+	make -s -C "$work/src/redis" -j"$(nproc)" PG_CONFIG="$PG_CONFIG" "$@" all
+	make -s -C "$work/src/redis" PG_CONFIG="$PG_CONFIG" DESTDIR="$work/pg" "$@" install
 }
 
 # new_password prints a password that nobody can guess.

@@ -318,8 +318,9 @@ set -m
 
 step "Copying PostgreSQL $pg_major" copy_postgres
 # the server's own headers are not ours to judge
-step "Building defidata, warnings are errors" build_defidata \
-	COPT="-Wall -Wextra -Werror -isystem $("$PG_CONFIG" --includedir-server)"
+warnings=(COPT="-Wall -Wextra -Werror -isystem $("$PG_CONFIG" --includedir-server)")
+step "Building defidata, warnings are errors" build_defidata "${warnings[@]}"
+! has_hiredis || step "Building defidata_redis, warnings are errors" build_redis "${warnings[@]}"
 if [ -d "$work/former" ]; then
 	step "Building defidata 1.0, to update from" build_former
 	export DEFIDATA_FORMER=$work/former/install
