@@ -13,7 +13,7 @@ PARTS = schema builtin_token metric_list series operator clean \
 	common setting judge tables stream \
 	quote_series source remote attach \
 	survey copy import \
-	facts hours compute metrics history \
+	facts hours revision compute metrics as_of history \
 	price_document price_load price study \
 	board document publish \
 	distribute grant setup \

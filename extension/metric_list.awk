@@ -34,6 +34,18 @@ END {
 	for (i = 1; i <= n; i++)
 		printf "COMMENT ON COLUMN defidata.metrics_row.%s IS\n    '%s';\n", name[i], meaning[i]
 
+	print "\nCREATE TYPE defidata.token_metrics AS (\n    token text,\n    hour timestamptz"
+	for (i = 1; i <= n; i++)
+		if (places[i] ~ /view/)
+			printf "    ,%s %s\n", name[i], type[i]
+	print ");"
+	print "COMMENT ON TYPE defidata.token_metrics IS 'a row of defidata.metrics';"
+	print "COMMENT ON COLUMN defidata.token_metrics.token IS 'the clean symbol';"
+	print "COMMENT ON COLUMN defidata.token_metrics.hour IS 'start of the hour';"
+	for (i = 1; i <= n; i++)
+		if (places[i] ~ /view/)
+			printf "COMMENT ON COLUMN defidata.token_metrics.%s IS\n    '%s';\n", name[i], meaning[i]
+
 	print "\nCREATE FUNCTION defidata.metric_list("
 	print "    OUT name text, OUT type text, OUT places text[], OUT meaning text)"
 	print "    RETURNS SETOF record"

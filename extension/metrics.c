@@ -19,6 +19,7 @@
 #include "row.h"
 
 PG_FUNCTION_INFO_V1(defidata_metrics_over);
+PG_FUNCTION_INFO_V1(defidata_metrics_each);
 PG_FUNCTION_INFO_V1(defidata_metrics_between);
 PG_FUNCTION_INFO_V1(defidata_metrics_at_add);
 PG_FUNCTION_INFO_V1(defidata_metrics_at_finish);
@@ -171,9 +172,27 @@ SetMetrics(int32 hour, const Metrics *metrics, Datum *values, bool *nulls)
 #include "metric_list.h"
 }
 
-/* PutMetrics adds the metrics at each of the series' hours in a range. */
+/* PutMetricsAt adds the metrics at an hour, not earlier than the one before. */
+static void
+PutMetricsAt(ReturnSetInfo *result, MetricsWalk *walk, int32 hour, bool silent)
+{
+	Metrics		metrics;
+	Datum		values[METRICS_COLUMNS];
+	bool		nulls[METRICS_COLUMNS];
+
+	metrics_move(walk, hour, &metrics);
+	if (silent && metrics.total_14d == 0)
+		return;
+	SetMetrics(hour, &metrics, values, nulls);
+	PutRow(result, values, nulls);
+}
+
+/*
+ * PutMetrics adds the metrics at each of the series' hours in a range, or at each
+ * observed hour, where the series has a mention in the days up to it.
+ */
 static Datum
-PutMetrics(FunctionCallInfo fcinfo, const RowShape *shape)
+PutMetrics(FunctionCallInfo fcinfo, const RowShape *shape, bool each)
 {
 	ReturnSetInfo *result = StartRows(fcinfo, shape);
 	CallCache  *cache = GetCallCache(fcinfo);
@@ -181,23 +200,26 @@ PutMetrics(FunctionCallInfo fcinfo, const RowShape *shape)
 	int32		from_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(2));
 	int32		until_hour = RoundUpToHour(PG_GETARG_TIMESTAMPTZ(3));
 	double		min_coverage = CheckCoverage(PG_GETARG_FLOAT8(4));
-	Metrics		metrics;
-	Datum		values[METRICS_COLUMNS];
-	bool		nulls[METRICS_COLUMNS];
 	MetricsWalk walk;
 
 	SumSeries(&walk, cache, PG_GETARG_ARRAYTYPE_P(0), observed, min_coverage,
 			  from_hour, until_hour);
-	for (int i = 1; i <= walk.count; i++)
+	if (each)
 	{
-		int32		hour = walk.sums[i].hour;
+		int32		first = Max(from_hour, observed->first_hour);
+		int32		last = Min(until_hour, observed->first_hour + observed->days * HOURS_PER_DAY);
 
-		if (hour < from_hour)
-			continue;
-		metrics_move(&walk, hour, &metrics);
-		SetMetrics(hour, &metrics, values, nulls);
-		PutRow(result, values, nulls);
+		for (int32 hour = first; hour < last; hour++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (observed_has(observed, hour))
+				PutMetricsAt(result, &walk, hour, true);
+		}
 	}
+	else
+		for (int i = 1; i <= walk.count; i++)
+			if (walk.sums[i].hour >= from_hour)
+				PutMetricsAt(result, &walk, walk.sums[i].hour, false);
 	PG_RETURN_NULL();
 }
 
@@ -205,14 +227,21 @@ PutMetrics(FunctionCallInfo fcinfo, const RowShape *shape)
 Datum
 defidata_metrics_over(PG_FUNCTION_ARGS)
 {
-	return PutMetrics(fcinfo, &metrics_rows);
+	return PutMetrics(fcinfo, &metrics_rows, false);
+}
+
+/* metrics_each gives them at each observed hour, silent ones too. */
+Datum
+defidata_metrics_each(PG_FUNCTION_ARGS)
+{
+	return PutMetrics(fcinfo, &metrics_rows, true);
 }
 
 /* metrics_between is what version 1.0 has in the stead of metrics_over. */
 Datum
 defidata_metrics_between(PG_FUNCTION_ARGS)
 {
-	return PutMetrics(fcinfo, &metrics_between_rows);
+	return PutMetrics(fcinfo, &metrics_between_rows, false);
 }
 
 /*

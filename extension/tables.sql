@@ -167,6 +167,10 @@ CREATE TABLE defidata.hours (
     observed boolean NOT NULL                   -- whether it is measured; if not, it is an outage
         GENERATED ALWAYS AS (COALESCE(rows, 0) > 0
                              AND COALESCE(marked, NOT thin AND NOT incomplete)) STORED,
+    first_summed_at timestamptz,                -- since when its facts were known; -infinity: since
+                                                -- before version 1.1
+    first_published_at timestamptz,             -- when it first was the latest hour of a
+                                                -- publication
     PRIMARY KEY (hour)
 );
 CREATE INDEX ON defidata.hours (hour) WHERE NOT summed;
@@ -187,6 +191,31 @@ CREATE TABLE defidata.quote_series (
     PRIMARY KEY (asset, source, token, currency, day)
 );
 CREATE INDEX ON defidata.quote_series (day);
+
+-- facts that stand no longer: what they were before a change of an hour that was over
+CREATE TABLE defidata.fact_revision (
+    token text COLLATE "C" NOT NULL,    -- the clean symbol
+    hour timestamptz NOT NULL,          -- start of the hour
+    until timestamptz NOT NULL,         -- until when they stood
+    series defidata.series NOT NULL,    -- the hour as it was; empty where the token had none
+    PRIMARY KEY (token, hour, until)
+);
+CREATE INDEX ON defidata.fact_revision (until);
+
+-- what hours were once: a row for each change after they were first summed
+CREATE TABLE defidata.hour_revision (
+    hour timestamptz NOT NULL,          -- start of the hour
+    until timestamptz NOT NULL,         -- until when this stood
+    observed boolean NOT NULL,          -- whether it was measured
+    settled boolean NOT NULL,           -- whether it was settled
+    PRIMARY KEY (hour, until)
+);
+
+-- one row: the time of the latest change, which never goes back
+CREATE TABLE defidata.revision_clock (
+    latest timestamptz NOT NULL,        -- the time
+    PRIMARY KEY (latest)
+);
 
 --
 -- What readers see

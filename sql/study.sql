@@ -116,13 +116,20 @@ SELECT count(*) AS rows, bool_and(s.p_adjusted = q.adjusted) AS adjusted
        LATERAL (SELECT least(1, min(t.p * 5 / (SELECT count(*) FROM defidata_event_study('events', '{price}', '{1 hour,2 hours,3 hours,5 hours,1 day}', 60) u WHERE u.p <= t.p))) AS adjusted
                   FROM defidata_event_study('events', '{price}', '{1 hour,2 hours,3 hours,5 hours,1 day}', 60) t WHERE t.p >= s.p) q;
 
--- a metric is the difference between two hours
+-- a metric is the difference between two hours, as published; a silent hour has figures too
 CREATE TABLE mentions AS
 SELECT concat_ws('-', t, i) AS id, 1740787200 + 3600 * i AS "timestamp", 'T' || chr(64 + t) AS symbol, 5 + abs(hashint8(t * 1000 + i)) % 50 AS count, NULL::float8 AS sentiment
   FROM generate_series(1, 3) t, generate_series(0, 119) i WHERE (i + t) % 17 > 1;
 SELECT defidata_attach('study', 'mentions', 'mentions');
 SELECT status FROM defidata_refresh();
-CREATE TABLE metrics AS SELECT 'mentions' AS outcome, token, hour, mentions::float8 AS f FROM defidata.metrics UNION ALL SELECT 'sma_24h', token, hour, sma_24h FROM defidata.metrics;
+CREATE TABLE grid AS
+SELECT 'T' || chr(64 + t) AS token, to_timestamp(1740787200 + 3600 * i) AS hour, COALESCE(m.count, 0)::float8 AS c, m.count IS NOT NULL OR i > 2 AS begun
+  FROM generate_series(1, 3) t CROSS JOIN generate_series(0, 119) i LEFT JOIN mentions m ON m.id = concat_ws('-', t, i);
+CREATE TABLE metrics AS
+SELECT 'mentions' AS outcome, token, hour, c AS f FROM grid WHERE begun
+UNION ALL
+SELECT * FROM (SELECT 'sma_24h', token, hour, CASE WHEN count(*) OVER w >= 18 THEN avg(c) OVER w END AS f FROM grid
+               WINDOW w AS (PARTITION BY token ORDER BY hour ROWS 23 PRECEDING)) s WHERE f IS NOT NULL;
 SELECT s.outcome, s.horizon, s.events = d.events AS events, abs(s.mean - d.mean) < 1e-12 AS mean, abs(s.median - d.median) < 1e-12 AS median, s.left_out, s.placebos
   FROM defidata_event_study('events', '{mentions,sma_24h}', '{1 hour,1 day}') s,
        LATERAL (SELECT count(b.f - a.f) AS events, avg(b.f - a.f) AS mean, percentile_cont(0.5) WITHIN GROUP (ORDER BY b.f - a.f) AS median

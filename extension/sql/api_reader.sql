@@ -111,6 +111,36 @@ COMMENT ON FUNCTION @extschema@.defidata_metrics(timestamptz, timestamptz, text)
 computes these hours only, where a condition on the view''s hour is met after all have been
 computed. 22023 where a limit is NULL';
 
+CREATE FUNCTION @extschema@.defidata_metrics_as_of(at timestamptz, from_hour timestamptz,
+        until_hour timestamptz, for_token text DEFAULT NULL) RETURNS SETOF defidata.token_metrics
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.metrics_as_of(at, from_hour, until_hour,
+                  CASE WHEN for_token IS NOT NULL THEN ARRAY[for_token] END);
+END;
+COMMENT ON FUNCTION
+    @extschema@.defidata_metrics_as_of(timestamptz, timestamptz, timestamptz, text) IS
+'the rows of defidata.metrics from from_hour until until_hour as they stood at a time, of one token
+or (NULL) of all: from the facts and observed hours of then, under today''s settings. What 1.0 summed
+stands for every earlier time as the update found it; a change of an hour that was not over is not
+kept. 22023 where a time is NULL';
+
+CREATE FUNCTION @extschema@.defidata_metrics_as_published(from_hour timestamptz,
+        until_hour timestamptz, for_token text DEFAULT NULL) RETURNS SETOF defidata.token_metrics
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.metrics_as_published(from_hour, until_hour,
+                  CASE WHEN for_token IS NOT NULL THEN ARRAY[for_token] END, false);
+END;
+COMMENT ON FUNCTION
+    @extschema@.defidata_metrics_as_published(timestamptz, timestamptz, text) IS
+'the rows of defidata.metrics from from_hour until until_hour, of one token or (NULL) of all, each
+hour as it stood when it first was the latest hour of a publication, or, where it never was
+(backfilled, caught up), when it was first summed: what a study of the past may use without looking
+ahead. 22023 where a limit is NULL';
+
 -- With the rights of who calls: events are what he may read.
 CREATE FUNCTION @extschema@.defidata_event_study(events regclass,
         outcomes text[] DEFAULT '{price}', horizons interval[] DEFAULT '{1 hour,24 hours,7 days}',
@@ -153,7 +183,7 @@ IS
 horizon. events is any relation with token and at that the caller may read. The outcome price is the
 log return of one asset between the quotes at the end of the first whole hour after at and a horizon
 later, each the newest then, younger than the event and at most 90 minutes old; a column of
-defidata.metrics is the difference between these two hours. A placebo set moves all events by one
+defidata.metrics is the difference between these two hours, as published. A placebo set moves all events by one
 random number of whole hours, at least the horizon, around the end of the span in which the outcome
 is known; sets are drawn without replacement, all where there are no more. The 95 % interval is
 mean - m less the 97.5 % and 2.5 % quantiles of the sets'' means - m, m their mean; p =
@@ -171,7 +201,8 @@ AS $$
 DECLARE
     -- record times, marks of work and surrogate ids
     left_out constant text[] := '{fetched_at,former_hour,summed,published,started_at,finished_at,'
-        'published_at,attached_at,chosen_at,seen_at,generation,run,pid}';
+        'published_at,attached_at,chosen_at,seen_at,generation,run,pid,until,'
+        'first_summed_at,first_published_at}';
     names    text;
     checksum text;
 BEGIN

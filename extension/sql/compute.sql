@@ -30,15 +30,15 @@ BEGIN
         UPDATE defidata.hours h
            SET mentions = CASE WHEN h.observed THEN COALESCE(f.mentions, 0) END,
                tokens = CASE WHEN h.observed THEN COALESCE(f.tokens, 0) END,
-               summed = true, published = false
+               summed = true, published = false,
+               first_summed_at = COALESCE(h.first_summed_at, c.time)
           FROM unnest(hours) w (hour)
           LEFT JOIN defidata.mentions_by_hour(series, start, start + interval '168 hours') f
                  ON f.hour = w.hour
+         CROSS JOIN defidata.revision_time() c (time)
          WHERE h.hour = w.hour
         RETURNING h.tokens)
     SELECT sum(c.tokens) INTO counted FROM counted c;
-    -- an hour whose last row has moved away
-    DELETE FROM defidata.hours h WHERE h.hour = ANY (hours) AND h.rows = 0;
     RETURN COALESCE(counted, 0);
 END
 $$;
@@ -86,10 +86,16 @@ DECLARE
     in_week constant boolean := start < open_day;
     finish  constant timestamptz := CASE WHEN in_week
         THEN least(start + interval '168 hours', open_day) ELSE 'infinity' END;
+    target  constant regclass := CASE WHEN in_week
+        THEN 'defidata.week_series' ELSE 'defidata.day_series' END;
     due     record;
     facts   record;
 BEGIN
-    SELECT array_agg(h.hour) AS hours, bool_or(h.rows IS NOT NULL) AS again INTO due
+    SELECT array_agg(h.hour) AS hours, bool_or(h.rows IS NOT NULL) AS again,
+           -- of an hour that is not over yet nobody expects that it stands
+           array_agg(h.hour) FILTER (WHERE h.first_summed_at IS NOT NULL
+                                       AND h.hour + interval '1 hour' <= clock_timestamp()) AS kept
+      INTO due
       FROM defidata.hours h
      WHERE NOT h.summed AND h.hour >= start AND h.hour < least(finish, until_hour);
     PERFORM defidata.count_rows(due.hours);
@@ -98,9 +104,8 @@ BEGIN
       INTO facts
       FROM defidata.facts_of(ARRAY(SELECT h.hour FROM defidata.hours h
                                     WHERE h.hour = ANY (due.hours) AND h.observed)) f;
-    PERFORM defidata.replace_facts(
-        CASE WHEN in_week THEN 'defidata.week_series'::regclass ELSE 'defidata.day_series' END,
-        start, due.hours, due.again, facts.tokens, facts.series);
+    PERFORM defidata.keep_facts(target, start, due.kept, facts.tokens, facts.series);
+    PERFORM defidata.replace_facts(target, start, due.hours, due.again, facts.tokens, facts.series);
     RETURN defidata.count_mentions(start, due.hours, facts.series);
 END
 $$;

@@ -108,6 +108,7 @@ BEGIN
     FOR due IN SELECT * FROM (VALUES
             ('raw_mentions', 'hour < $1', raw_end), ('prices', 'at < $1', raw_end), ('quote_series', 'day < $1', raw_end), ('uncopied', 'hour < $1 AND isfinite(hour)', raw_end),
             ('hours', 'hour < $1', facts_end), ('week_series', 'start < $1', facts_end),
+            ('fact_revision', 'hour < $1', facts_end), ('hour_revision', 'hour < $1', facts_end),
             ('board_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('publication_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('runs', 'started_at < $1 AND status <> ''running''', history_end)) v (name, condition, until) WHERE until IS NOT NULL LOOP

@@ -165,6 +165,8 @@ BEGIN
     UPDATE defidata.publication p SET generation = p.generation + 1, latest_hour = latest, published_at = clock_timestamp()
     RETURNING p.* INTO current;
     INSERT INTO defidata.publication_history VALUES (current.generation, current.latest_hour, current.published_at);
+    UPDATE defidata.hours h SET first_published_at = defidata.revision_time()
+     WHERE h.hour = latest AND h.first_published_at IS NULL;
     FOR board IN SELECT b.name FROM defidata.board b LOOP
         EXECUTE format('INSERT INTO defidata.board_history (generation, board, rank, token, value)'
                        ' SELECT $1, $2, t.rank, t.token, t.value FROM defidata.%I t', board) USING current.generation, board;

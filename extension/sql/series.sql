@@ -168,6 +168,15 @@ COMMENT ON FUNCTION defidata.metrics_over(
     defidata.series[], timestamptz[], timestamptz, timestamptz, float8) IS
     'the metrics at each hour of a series from from_hour to before until_hour; observed holds all observed hours from 14 days before';
 
+CREATE FUNCTION defidata.metrics_each(parts defidata.series[], observed timestamptz[],
+    from_hour timestamptz, until_hour timestamptz, min_coverage float8)
+    RETURNS SETOF defidata.metrics_row
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100
+    AS 'MODULE_PATHNAME', 'defidata_metrics_each';
+COMMENT ON FUNCTION defidata.metrics_each(
+    defidata.series[], timestamptz[], timestamptz, timestamptz, float8) IS
+    'the metrics at each observed hour from from_hour to before until_hour at which the series has a mention in the 336 hours up to it; observed holds all observed hours from 14 days before';
+
 CREATE FUNCTION defidata.metrics_at_add(state internal, part defidata.series, observed timestamptz[], at timestamptz,
 	min_coverage double precision) RETURNS internal
 AS 'MODULE_PATHNAME', 'defidata_metrics_at_add'

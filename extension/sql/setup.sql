@@ -91,6 +91,43 @@ END
 $$;
 COMMENT ON FUNCTION defidata.step_20() IS 'spike_14d and sentiment_change in token_stats';
 
+-- Step 21: the past.  What 1.0 summed stands for every earlier time as it is found.
+CREATE FUNCTION defidata.step_21() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CREATE TABLE defidata.fact_revision (
+        token text COLLATE "C" NOT NULL,
+        hour timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        series defidata.series NOT NULL,
+        PRIMARY KEY (token, hour, until)
+    );
+    CREATE INDEX ON defidata.fact_revision (until);
+    CREATE TABLE defidata.hour_revision (
+        hour timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        observed boolean NOT NULL,
+        settled boolean NOT NULL,
+        PRIMARY KEY (hour, until)
+    );
+    CREATE TABLE defidata.revision_clock (
+        latest timestamptz NOT NULL,
+        PRIMARY KEY (latest)
+    );
+    ALTER TABLE defidata.hours
+        ADD COLUMN first_summed_at timestamptz,
+        ADD COLUMN first_published_at timestamptz;
+    UPDATE defidata.hours h SET first_summed_at = '-infinity', first_published_at = p.at
+      FROM defidata.hours o
+      LEFT JOIN (SELECT g.latest_hour, min(g.published_at) AS at
+                   FROM defidata.publication_history g GROUP BY g.latest_hour) p
+             ON p.latest_hour = o.hour
+     WHERE h.hour = o.hour AND h.rows IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION defidata.step_21() IS 'revisions of facts and hours';
+
 CREATE FUNCTION defidata.steps() RETURNS SETOF integer
     STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -140,10 +177,16 @@ BEGIN
                            ' FOR EACH STATEMENT EXECUTE FUNCTION defidata.forget_rules()', watched);
         END IF;
     END LOOP;
+    IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'defidata.hours'::regclass
+                      AND t.tgname = 'keep_hours') THEN
+        CREATE TRIGGER keep_hours AFTER UPDATE ON defidata.hours
+            REFERENCING OLD TABLE AS former NEW TABLE AS fresh
+            FOR EACH STATEMENT EXECUTE FUNCTION defidata.keep_hours();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_rules() IS
-    'inserts missing settings and makes edits of list and settings reach every session';
+    'inserts missing settings, makes edits of list and settings reach every session, and keeps what hours were';
 
 -- Until here the view metrics of 1.0 went on calling it.
 CREATE FUNCTION defidata.drop_former() RETURNS void

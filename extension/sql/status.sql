@@ -88,7 +88,7 @@ BEGIN
 
     name := 'unsettled hours';
     unsettled := (SELECT count(*) FROM defidata.hours h
-                   WHERE NOT h.settled AND h.rows IS NOT NULL AND h.hour > now() - interval '14 days' AND h.hour + settle < now());
+                   WHERE NOT h.settled AND h.rows > 0 AND h.hour > now() - interval '14 days' AND h.hour + settle < now());
     unsettled := unsettled + (SELECT count(*) FROM defidata.raw_mentions r WHERE r.reason = 'hour' AND r.hour > now() AND isfinite(r.hour));
     state := CASE WHEN unsettled > 0 THEN 'warn' ELSE 'ok' END;
     value := unsettled::text;

@@ -111,28 +111,30 @@ DECLARE
     in_currency constant text := defidata.currency_name(defidata.setting_value('currency'));
 BEGIN
     RETURN QUERY
-    WITH counted AS MATERIALIZED (
-        SELECT p.token, p.asset, count(*) AS quotes
+    WITH wanted AS MATERIALIZED (
+        SELECT w.token, COALESCE(a.quoted, w.token) AS quoted, a.asset
+          FROM unnest(tokens) w (token) LEFT JOIN defidata.token_asset a ON a.token = w.token),
+    quote AS MATERIALIZED (
+        SELECT p.token, p.asset, p.at, p.price
           FROM defidata.prices p
-         WHERE p.token = ANY (tokens) AND p.reason IS NULL
-           AND COALESCE(p.currency, in_currency) = in_currency
-         GROUP BY p.token, p.asset),
+         WHERE p.token = ANY (ARRAY(SELECT w.quoted FROM wanted w)) AND p.reason IS NULL
+           AND p.at <= now() AND COALESCE(p.currency, in_currency) = in_currency),
     chosen AS MATERIALIZED (
-        SELECT DISTINCT ON (c.token) c.token, c.asset
-          FROM counted c
-          LEFT JOIN defidata.token_asset a ON a.token = c.token AND a.asset = c.asset
-         ORDER BY c.token, a.asset IS NULL, c.quotes DESC, c.asset)
-    SELECT p.token, array_agg(p.at), array_agg(ln(p.price)), min(p.at), max(p.at)
+        SELECT DISTINCT ON (w.token) w.token, c.token AS quoted, c.asset
+          FROM wanted w
+          JOIN (SELECT q.token, q.asset, count(*) AS quotes FROM quote q
+                 GROUP BY q.token, q.asset) c ON c.token = w.quoted
+         ORDER BY w.token, c.asset IS DISTINCT FROM w.asset, c.quotes DESC, c.asset)
+    SELECT c.token, array_agg(q.at), array_agg(ln(q.price)), min(q.at), max(q.at)
       FROM chosen c
-      JOIN defidata.prices p ON p.token = c.token AND p.asset = c.asset
-     WHERE p.token = ANY (tokens) AND p.reason IS NULL AND p.at <= now()
-       AND COALESCE(p.currency, in_currency) = in_currency
-     GROUP BY p.token;
+      JOIN quote q ON q.token = c.quoted AND q.asset = c.asset
+     GROUP BY c.token;
 END
 $$;
 COMMENT ON FUNCTION defidata.study_prices(text[]) IS
-    'the logarithm of each quote of tokens, of one asset each, and when it was taken';
+    'the logarithm of each quote of tokens in the setting currency, of one asset each, and its time';
 
+-- What a reader could know; silent hours too, as what falls silent after an event has fallen.
 CREATE FUNCTION defidata.study_metric(metric text, tokens text[])
     RETURNS TABLE (token text, times timestamptz[], figures float8[], first timestamptz,
                    last timestamptz)
@@ -142,13 +144,14 @@ BEGIN
     RETURN QUERY EXECUTE format($sql$
         SELECT m.token, array_agg(m.at), array_agg(m.figure), min(m.at), max(m.at)
           FROM (SELECT m.token, m.hour + interval '1 hour' AS at, m.%1$I::float8 AS figure
-                  FROM defidata.metrics m WHERE m.token = ANY ($1) AND m.%1$I IS NOT NULL) m
+                  FROM defidata.metrics_as_published('-infinity', 'infinity', $1, true) m
+                 WHERE m.%1$I IS NOT NULL) m
          GROUP BY m.token
         $sql$, metric) USING tokens;
 END
 $$;
 COMMENT ON FUNCTION defidata.study_metric(text, text[]) IS
-    'a metric of tokens, and the hours'' ends at which it was known';
+    'a metric of tokens as published, silent hours included, and the ends of its hours';
 
 CREATE FUNCTION defidata.study_series(outcome text, tokens text[])
     RETURNS TABLE (token text, times timestamptz[], figures float8[], first timestamptz,
