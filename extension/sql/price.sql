@@ -4,7 +4,8 @@
 -- quote after it is not seen, and none counts that is older than price_max_age.
 
 CREATE FUNCTION defidata.price_figures_accum(
-    internal, timestamptz[], float8[], float8[], float8[], timestamptz) RETURNS internal
+    state internal, at timestamptz[], price float8[], change_24h float8[], market_cap float8[],
+    until timestamptz) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'defidata_price_figures_accum';
 
 COMMENT ON FUNCTION defidata.price_figures_accum(
@@ -15,8 +16,15 @@ CREATE TYPE defidata.price_figures_row AS (
     price float8, price_change_1h float8, price_change_24h float8, price_change_7d float8,
     price_volatility_7d float8, market_cap float8, price_at timestamptz);
 COMMENT ON TYPE defidata.price_figures_row IS 'the price figures of one asset; see token_stats';
+COMMENT ON COLUMN defidata.price_figures_row.price IS 'the newest price';
+COMMENT ON COLUMN defidata.price_figures_row.price_change_1h IS 'its change over 1 hour';
+COMMENT ON COLUMN defidata.price_figures_row.price_change_24h IS 'its change over 24 hours';
+COMMENT ON COLUMN defidata.price_figures_row.price_change_7d IS 'its change over 7 days';
+COMMENT ON COLUMN defidata.price_figures_row.price_volatility_7d IS 'volatility over 7 days';
+COMMENT ON COLUMN defidata.price_figures_row.market_cap IS 'market capitalisation with it';
+COMMENT ON COLUMN defidata.price_figures_row.price_at IS 'when the newest quote was taken';
 
-CREATE FUNCTION defidata.price_figures_final(internal) RETURNS defidata.price_figures_row
+CREATE FUNCTION defidata.price_figures_final(state internal) RETURNS defidata.price_figures_row
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'defidata_price_figures_final';
 COMMENT ON FUNCTION defidata.price_figures_final(internal) IS
     'the figures of the quotes that were added; see price_figures';

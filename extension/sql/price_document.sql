@@ -172,6 +172,15 @@ CREATE TYPE defidata.delivered_quote AS (
     form text, asset text, symbol text, currency text, at text, price text,
     change_24h text, volume_24h text, market_cap text);
 COMMENT ON TYPE defidata.delivered_quote IS 'a quote as a document has it';
+COMMENT ON COLUMN defidata.delivered_quote.form IS 'the form of what it was read from; NULL: none';
+COMMENT ON COLUMN defidata.delivered_quote.asset IS 'the provider''s name of the asset';
+COMMENT ON COLUMN defidata.delivered_quote.symbol IS 'the raw symbol';
+COMMENT ON COLUMN defidata.delivered_quote.currency IS 'what the figures are in, where it is named';
+COMMENT ON COLUMN defidata.delivered_quote.at IS 'when it was taken';
+COMMENT ON COLUMN defidata.delivered_quote.price IS 'the price';
+COMMENT ON COLUMN defidata.delivered_quote.change_24h IS 'change over 24 hours in percent';
+COMMENT ON COLUMN defidata.delivered_quote.volume_24h IS 'volume traded in 24 hours';
+COMMENT ON COLUMN defidata.delivered_quote.market_cap IS 'market capitalisation';
 
 CREATE FUNCTION defidata.document_quotes(document jsonb) RETURNS SETOF defidata.delivered_quote
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -5,6 +5,15 @@ CREATE TYPE defidata.quote AS (
     asset text, symbol text, currency text, at timestamptz, price float8, change_24h float8,
     volume_24h float8, market_cap float8, reason text);
 COMMENT ON TYPE defidata.quote IS 'a quote of a document with the reason why it is rejected';
+COMMENT ON COLUMN defidata.quote.asset IS 'the asset';
+COMMENT ON COLUMN defidata.quote.symbol IS 'the raw symbol';
+COMMENT ON COLUMN defidata.quote.currency IS 'what the figures are in; NULL: the setting currency';
+COMMENT ON COLUMN defidata.quote.at IS 'when it was taken';
+COMMENT ON COLUMN defidata.quote.price IS 'the price';
+COMMENT ON COLUMN defidata.quote.change_24h IS 'change over 24 hours, a fraction';
+COMMENT ON COLUMN defidata.quote.volume_24h IS 'volume traded in 24 hours';
+COMMENT ON COLUMN defidata.quote.market_cap IS 'market capitalisation';
+COMMENT ON COLUMN defidata.quote.reason IS 'why it is rejected; NULL where it is accepted';
 
 CREATE FUNCTION defidata.known_assets(assets text[]) RETURNS TABLE (asset text, token text)
     LANGUAGE sql STABLE

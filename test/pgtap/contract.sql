@@ -136,10 +136,10 @@ SELECT is_empty($$SELECT c.caller::regprocedure, b.provolatile, p.oid::regproced
                    WHERE b.provolatile < p.provolatile$$, 'no function is labelled more stable than what it calls');
 SELECT is_empty($$SELECT oid::regprocedure FROM body WHERE provolatile = 'i' AND parsed IS NULL AND lanname NOT IN ('c', 'sql')$$,
                 'no function is immutable whose calls cannot be seen');
--- the aggregate in full; a token's metrics at an hour, and a study, are never put together from parts of their group
+-- the aggregate in full; a token's metrics at an hour, a study, and an asset's figures are never put together from parts of their group
 SELECT is_empty($$SELECT a.aggfnoid FROM pg_aggregate a JOIN member m ON m.objid = a.aggfnoid
                    WHERE (a.aggcombinefn = 0 OR a.aggserialfn = 0 OR a.aggdeserialfn = 0 OR a.aggfinalfn = 0)
-                     AND a.aggfnoid::regproc <> ALL ('{defidata.metrics_at,defidata.study}'::regproc[])$$, 'aggregates combine, serialize and deserialize');
+                     AND a.aggfnoid::regproc <> ALL ('{defidata.metrics_at,defidata.study,defidata.price_figures}'::regproc[])$$, 'aggregates combine, serialize and deserialize');
 SELECT ok(typsend <> 0 AND typreceive <> 0, 'series has binary output and input') FROM pg_type WHERE oid = 'defidata.series'::regtype;
 
 -- comments on everything that is public, and on the internals
@@ -157,7 +157,7 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN member m ON m.c
 
 -- settings and boards as they come
 SELECT results_eq('SELECT name COLLATE "default", value FROM defidata.setting ORDER BY name', $$VALUES
-    ('batch_size', '50000'), ('fold_case', 'on'), ('history_retention', '0'), ('initial_span', '28 days'), ('match', 'boundary'), ('metrics_retention', '0'),
+    ('batch_size', '50000'), ('currency', 'USD'), ('fold_case', 'on'), ('history_retention', '0'), ('initial_span', '28 days'), ('match', 'boundary'), ('metrics_retention', '0'),
     ('min_coverage', '0.75'), ('overlap', '6 hours'), ('price_max_age', '24 hours'), ('raw_retention', '0'), ('settle_after', '0'), ('stale_after', '3 hours'),
     ('symbol_pattern', '^[A-Za-z]{1,4}$'), ('use_builtin_list', 'on')$$, 'settings');
 SELECT results_eq('SELECT name COLLATE "default", metric, direction, min_mentions::integer, size FROM defidata.board ORDER BY name', $$VALUES
