@@ -38,9 +38,6 @@ typedef struct Quote
 typedef struct QuoteState
 {
 	TimestampTz until;
-	TimestampTz newest;			/* time of the newest quote */
-	double		change_24h;		/* what else that says; NaN where nothing */
-	double		market_cap;
 	bool		sorted;
 	size_t		count;
 	size_t		capacity;
@@ -48,13 +45,10 @@ typedef struct QuoteState
 } QuoteState;
 
 static const RowColumn figure_columns[] = {
-	{"price", FLOAT8OID},
 	{"price_change_1h", FLOAT8OID},
 	{"price_change_24h", FLOAT8OID},
 	{"price_change_7d", FLOAT8OID},
-	{"price_volatility_7d", FLOAT8OID},
-	{"market_cap", FLOAT8OID},
-	{"price_at", TIMESTAMPTZOID}
+	{"price_volatility_7d", FLOAT8OID}
 };
 
 #define FIGURE_COLUMNS	((int) lengthof(figure_columns))
@@ -72,7 +66,7 @@ AssertCheckState(const QuoteState *state)
 	Assert(state->count <= state->capacity);
 	for (size_t i = 0; i < state->count; i++)
 	{
-		Assert(state->quotes[i].at <= state->newest && state->newest <= state->until);
+		Assert(state->quotes[i].at <= state->until);
 		Assert(!state->sorted || i == 0 || state->quotes[i - 1].at <= state->quotes[i].at);
 	}
 #else
@@ -87,7 +81,6 @@ MakeState(MemoryContext context, TimestampTz until)
 	QuoteState *state = MemoryContextAllocZero(context, sizeof(QuoteState));
 
 	state->until = until;
-	state->newest = DT_NOBEGIN;
 	state->sorted = true;
 	state->capacity = INITIAL_QUOTES;
 	state->quotes = MemoryContextAlloc(context, INITIAL_QUOTES * sizeof(Quote));
@@ -104,64 +97,46 @@ ReserveQuotes(QuoteState *state, size_t more)
 	state->quotes = repalloc_huge(state->quotes, state->capacity * sizeof(Quote));
 }
 
-/* GetQuoteFigures gives the elements of an array of figures, as many as there are times. */
-static const double *
-GetQuoteFigures(ArrayType *array, int expected)
+/* AddQuotes adds those that are not later than the state's instant. */
+static void
+AddQuotes(QuoteState *state, const TimestampTz *at, const double *price, int count)
 {
-	int			count;
-	const double *figures = ArrayGetFigures(array, &count);
-
-	if (count != expected)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("quotes must have as many figures as times")));
-	return figures;
-}
-
-/* AddQuote adds a quote and tells whether it is the newest. */
-static bool
-AddQuote(QuoteState *state, TimestampTz at, double price)
-{
-	state->quotes[state->count].at = at;
-	state->quotes[state->count++].price = price;
-	if (at < state->newest)
+	ReserveQuotes(state, count);
+	for (int i = 0; i < count && at[i] <= state->until; i++)
 	{
-		state->sorted = false;
-		return false;
+		if (state->count > 0 && at[i] < state->quotes[state->count - 1].at)
+			state->sorted = false;
+		state->quotes[state->count].at = at[i];
+		state->quotes[state->count++].price = price[i];
 	}
-	state->newest = at;
-	return true;
+	AssertCheckState(state);
 }
 
-/* price_figures_accum(state, at, price, change_24h, market_cap, until) adds quotes. */
+/* price_figures_accum(state, at, price, until) adds the quotes of a day. */
 Datum
 defidata_price_figures_accum(PG_FUNCTION_ARGS)
 {
 	MemoryContext context = GetAggregateContext(fcinfo);
 	QuoteState *state = PG_ARGISNULL(0) ? NULL : (QuoteState *) PG_GETARG_POINTER(0);
 	const TimestampTz *at;
-	const double *figures[3];
-	int			count;
+	const double *price;
+	int			times;
+	int			prices;
 
 	CHECK_FOR_INTERRUPTS();
-	for (int i = 1; i < PG_NARGS(); i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("quotes must not be null")));
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("quotes must not be null")));
+	at = ArrayGetTimes(PG_GETARG_ARRAYTYPE_P(1), &times);
+	price = ArrayGetFigures(PG_GETARG_ARRAYTYPE_P(2), &prices);
+	if (times != prices)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("quotes must have as many prices as times")));
 	if (state == NULL)
-		state = MakeState(context, PG_GETARG_TIMESTAMPTZ(5));
-	at = ArrayGetTimes(PG_GETARG_ARRAYTYPE_P(1), &count);
-	for (int i = 0; i < 3; i++)
-		figures[i] = GetQuoteFigures(PG_GETARG_ARRAYTYPE_P(2 + i), count);
-	ReserveQuotes(state, count);
-	for (int i = 0; i < count; i++)
-		if (at[i] <= state->until && AddQuote(state, at[i], figures[0][i]))
-		{
-			state->change_24h = figures[1][i];
-			state->market_cap = figures[2][i];
-		}
-	AssertCheckState(state);
+		state = MakeState(context, PG_GETARG_TIMESTAMPTZ(3));
+	AddQuotes(state, at, price, times);
 	PG_RETURN_POINTER(state);
 }
 
@@ -261,7 +236,7 @@ CollectReturns(const QuoteState *state, double *returns)
 	return count;
 }
 
-/* Volatility gives the deviation of the returns of a week, for a year; NaN: too few. */
+/* Volatility gives the sample standard deviation of the returns of a week, for a year; NaN: too few. */
 static double
 Volatility(const QuoteState *state)
 {
@@ -279,6 +254,22 @@ Volatility(const QuoteState *state)
 	return sqrt(squares / (count - 1)) * sqrt(HOURS_OF_YEAR);
 }
 
+/* GetFigureRow gives the row type of price_figures, looked up once. */
+static TupleDesc
+GetFigureRow(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *site = fcinfo->flinfo;
+	MemoryContext caller;
+
+	if (site->fn_extra == NULL)
+	{
+		caller = MemoryContextSwitchTo(site->fn_mcxt);
+		site->fn_extra = CreateTupleDescCopy(GetRowType(fcinfo, &figure_rows));
+		MemoryContextSwitchTo(caller);
+	}
+	return site->fn_extra;
+}
+
 /* SortQuotes puts the quotes in the order of time, where they came in another. */
 static void
 SortQuotes(QuoteState *state)
@@ -294,23 +285,17 @@ Datum
 defidata_price_figures_final(PG_FUNCTION_ARGS)
 {
 	QuoteState *state = PG_ARGISNULL(0) ? NULL : (QuoteState *) PG_GETARG_POINTER(0);
-	double		figures[FIGURE_COLUMNS - 1];
+	double		figures[FIGURE_COLUMNS];
 	Datum		values[FIGURE_COLUMNS];
-	bool		nulls[FIGURE_COLUMNS] = {false};
+	bool		nulls[FIGURE_COLUMNS];
 
 	if (state == NULL || state->count == 0)
 		PG_RETURN_NULL();
 	SortQuotes(state);
-	figures[0] = state->quotes[state->count - 1].price;
-	figures[1] = PriceChange(state, 1, 30);
-	figures[2] = PriceChange(state, 24, 3 * 60);
-	if (isnan(figures[2]))
-		figures[2] = state->change_24h;
-	figures[3] = PriceChange(state, 168, 12 * 60);
-	figures[4] = Volatility(state);
-	figures[5] = state->market_cap;
-	SetFigures(figures, FIGURE_COLUMNS - 1, values, nulls);
-	values[FIGURE_COLUMNS - 1] = TimestampTzGetDatum(state->newest);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &figure_rows),
-													  values, nulls)));
+	figures[0] = PriceChange(state, 1, 30);
+	figures[1] = PriceChange(state, 24, 3 * 60);
+	figures[2] = PriceChange(state, 168, 12 * 60);
+	figures[3] = Volatility(state);
+	SetFigures(figures, FIGURE_COLUMNS, values, nulls);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetFigureRow(fcinfo), values, nulls)));
 }

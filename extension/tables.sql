@@ -175,7 +175,7 @@ CREATE TABLE defidata.hours (
 );
 CREATE INDEX ON defidata.hours (hour) WHERE NOT summed;
 
--- facts: the accepted quotes of each asset, a day to a row, each array in the order of time
+-- facts: the accepted quotes of each asset, a day to a row, in the order of time
 CREATE TABLE defidata.quote_series (
     asset text COLLATE "C" NOT NULL,    -- the asset at the source
     source text COLLATE "C" NOT NULL,   -- the source
@@ -185,9 +185,6 @@ CREATE TABLE defidata.quote_series (
     spelled boolean NOT NULL,           -- whether the raw symbol is the token but for case
     at timestamptz[] NOT NULL,          -- when each quote was taken
     price float8[] NOT NULL,            -- its price
-    change_24h float8[] NOT NULL,       -- its change over 24 hours as delivered; NaN: none
-    volume_24h float8[] NOT NULL,       -- its volume traded in 24 hours; NaN: none
-    market_cap float8[] NOT NULL,       -- its market capitalisation; NaN: none
     PRIMARY KEY (asset, source, token, currency, day)
 );
 CREATE INDEX ON defidata.quote_series (day);

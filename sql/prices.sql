@@ -78,7 +78,7 @@ SELECT price FROM defidata.prices WHERE id = 'd2';
 UPDATE quotes SET slug = 'dogecoin-2', symbol = 'ADA' WHERE id = 'd2';
 SELECT updated FROM defidata_import();
 -- the series hold what the quotes say, whichever way they came there
-CREATE VIEW series AS SELECT asset, source, token, currency, day, spelled, at, price, change_24h, volume_24h, market_cap FROM defidata.quote_series;
+CREATE VIEW series AS SELECT asset, source, token, currency, day, spelled, at, price FROM defidata.quote_series;
 CREATE TABLE extended AS SELECT * FROM series;
 SELECT defidata.rebuild_quote_series();
 (SELECT * FROM extended EXCEPT ALL SELECT * FROM series) UNION ALL (SELECT * FROM series EXCEPT ALL SELECT * FROM extended);

@@ -4,25 +4,20 @@
 -- quote after it is not seen, and none counts that is older than price_max_age.
 
 CREATE FUNCTION defidata.price_figures_accum(
-    state internal, at timestamptz[], price float8[], change_24h float8[], market_cap float8[],
-    until timestamptz) RETURNS internal
+    state internal, at timestamptz[], price float8[], until timestamptz) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'defidata_price_figures_accum';
-
 COMMENT ON FUNCTION defidata.price_figures_accum(
-    internal, timestamptz[], float8[], float8[], float8[], timestamptz) IS
+    internal, timestamptz[], float8[], timestamptz) IS
     'adds the quotes of a day; see price_figures';
 
 CREATE TYPE defidata.price_figures_row AS (
-    price float8, price_change_1h float8, price_change_24h float8, price_change_7d float8,
-    price_volatility_7d float8, market_cap float8, price_at timestamptz);
-COMMENT ON TYPE defidata.price_figures_row IS 'the price figures of one asset; see token_stats';
-COMMENT ON COLUMN defidata.price_figures_row.price IS 'the newest price';
-COMMENT ON COLUMN defidata.price_figures_row.price_change_1h IS 'its change over 1 hour';
-COMMENT ON COLUMN defidata.price_figures_row.price_change_24h IS 'its change over 24 hours';
-COMMENT ON COLUMN defidata.price_figures_row.price_change_7d IS 'its change over 7 days';
+    price_change_1h float8, price_change_24h float8, price_change_7d float8,
+    price_volatility_7d float8);
+COMMENT ON TYPE defidata.price_figures_row IS 'the price figures of one asset';
+COMMENT ON COLUMN defidata.price_figures_row.price_change_1h IS 'change over 1 hour';
+COMMENT ON COLUMN defidata.price_figures_row.price_change_24h IS 'change over 24 hours';
+COMMENT ON COLUMN defidata.price_figures_row.price_change_7d IS 'change over 7 days';
 COMMENT ON COLUMN defidata.price_figures_row.price_volatility_7d IS 'volatility over 7 days';
-COMMENT ON COLUMN defidata.price_figures_row.market_cap IS 'market capitalisation with it';
-COMMENT ON COLUMN defidata.price_figures_row.price_at IS 'when the newest quote was taken';
 
 CREATE FUNCTION defidata.price_figures_final(state internal) RETURNS defidata.price_figures_row
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'defidata_price_figures_final';
@@ -30,45 +25,58 @@ COMMENT ON FUNCTION defidata.price_figures_final(internal) IS
     'the figures of the quotes that were added; see price_figures';
 
 CREATE AGGREGATE defidata.price_figures(
-    at timestamptz[], price float8[], change_24h float8[], market_cap float8[],
-    until timestamptz) (
+    at timestamptz[], price float8[], until timestamptz) (
     SFUNC = defidata.price_figures_accum, STYPE = internal, SSPACE = 4096,
     FINALFUNC = defidata.price_figures_final, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE);
-COMMENT ON AGGREGATE defidata.price_figures(
-    timestamptz[], float8[], float8[], float8[], timestamptz) IS
-    'what the rows of quote_series of one asset say at an instant: its newest quote, the changes'
-    ' against the quote nearest to 1, 24 and 168 hours before that one (at most 30 minutes, 3 and'
-    ' 12 hours off; the delivered change_24h where there is none for 24 hours), and the standard'
-    ' deviation of the log returns between consecutive hours'' last quotes of the 168 hours before'
-    ' until, of 24 at least, times the root of 8760. NULL without a quote up to until';
+COMMENT ON AGGREGATE defidata.price_figures(timestamptz[], float8[], timestamptz) IS
+    'what the rows of quote_series of one asset say at an instant, fractions: the changes of the'
+    ' newest price against the quote nearest to 1, 24 and 168 hours before it (at most 30 minutes,'
+    ' 3 and 12 hours off; NULL where there is none), and the sample standard deviation of the log'
+    ' returns between consecutive hours'' last quotes of the 168 hours before until, of 24 at'
+    ' least, times the root of 8760. NULL without a quote up to until; raises 22004 for NULL,'
+    ' 2202E where times and prices are not as many';
 
+-- Only the newest quotes are looked up in prices, each by its token and instant,
+-- whatever is known of the table.
 CREATE FUNCTION defidata.newest_quotes(as_of timestamptz)
-    RETURNS TABLE (asset text, source text, quoted text, spelled boolean, market_cap float8,
-                   volume_24h float8)
+    RETURNS TABLE (asset text, source text, quoted text, spelled boolean, at timestamptz,
+                   price float8, change_24h float8, volume_24h float8, market_cap float8)
     LANGUAGE plpgsql STABLE ROWS 10000
     SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
     SET plan_cache_mode = force_custom_plan
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
     since       constant timestamptz := as_of - defidata.setting_value('price_max_age')::interval;
     in_currency constant text := defidata.currency_name(defidata.setting_value('currency'));
+    newest      record;
 BEGIN
+    SELECT array_agg(n.asset) AS assets, array_agg(n.source) AS sources,
+           array_agg(n.token) AS tokens, array_agg(n.spelled) AS spelled, array_agg(n.at) AS ats
+      INTO newest
+      FROM (SELECT DISTINCT ON (q.asset, q.source, q.token) q.*
+              FROM (SELECT s.asset, s.source, s.token, s.spelled,
+                           s.at[width_bucket(as_of, s.at)] AS at
+                      FROM defidata.quote_series s
+                     WHERE s.day > since - interval '24 hours' AND s.day <= as_of
+                       AND s.currency IN ('', in_currency)) q
+             WHERE q.at > since
+             ORDER BY q.asset, q.source, q.token, q.at DESC) n;
     RETURN QUERY
-    SELECT DISTINCT ON (n.asset, n.source, n.token) n.asset, n.source, n.token, n.spelled,
-           defidata.finite(n.market_cap), defidata.finite(n.volume_24h)
-      FROM (SELECT s.asset, s.source, s.token, s.spelled, s.at[w.last] AS at,
-                   s.market_cap[w.last] AS market_cap, s.volume_24h[w.last] AS volume_24h
-              FROM defidata.quote_series s,
-                   LATERAL (SELECT width_bucket(as_of, s.at) AS last OFFSET 0) w
-             WHERE s.day > since - interval '24 hours' AND s.day <= as_of
-               AND s.currency IN ('', in_currency)) n
-     WHERE n.at > since
-     ORDER BY n.asset, n.source, n.token, n.at DESC;
+    SELECT DISTINCT ON (n.asset, n.source, n.token)
+           n.asset, n.source, n.token, n.spelled, n.at, p.price, p.change_24h, p.volume_24h,
+           p.market_cap
+      FROM unnest(newest.assets, newest.sources, newest.tokens, newest.spelled, newest.ats)
+           n (asset, source, token, spelled, at)
+      JOIN defidata.prices p ON p.token = n.token AND p.at = n.at AND p.asset = n.asset
+                                AND p.source = n.source
+     WHERE p.reason IS NULL AND COALESCE(p.currency, in_currency) = in_currency
+     ORDER BY n.asset, n.source, n.token, p.id DESC;
 END
 $$;
 COMMENT ON FUNCTION defidata.newest_quotes(timestamptz) IS
-    'every asset that has a quote in the setting currency within price_max_age before an instant,'
-    ' with what the newest one says. quoted: the token of its quotes';
+    'the newest quote in the setting currency of every asset that has one within price_max_age'
+    ' before an instant. quoted: the token of its quotes';
 
 CREATE FUNCTION defidata.count_quotes(assets text[], as_of timestamptz)
     RETURNS TABLE (asset text, source text, quoted text, quotes bigint)
@@ -87,14 +95,18 @@ COMMENT ON FUNCTION defidata.count_quotes(text[], timestamptz) IS
 -- Several assets can share a symbol.  The one that stands for a token is kept
 -- while it has quotes, so that a flip of ranks fabricates no returns, unless it was
 -- the wrong one by far.  A market cap of 0 is one that the provider does not know.
-CREATE FUNCTION defidata.choose_assets(hour timestamptz) RETURNS void
-    LANGUAGE plpgsql
+CREATE FUNCTION defidata.choose_assets(hour timestamptz)
+    RETURNS TABLE (token text, asset text, source text, quoted text, at timestamptz,
+                   price float8, change_24h float8, market_cap float8)
+    LANGUAGE plpgsql ROWS 10000
     SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
     SET plan_cache_mode = force_custom_plan SET enable_mergejoin = off
 AS $$
+#variable_conflict use_column
 DECLARE
     hour_end constant timestamptz := hour + interval '1 hour';
 BEGIN
+    RETURN QUERY
     WITH newest AS MATERIALIZED (
         SELECT * FROM defidata.newest_quotes(hour_end)),
     -- a pinned token takes its asset and no other, whatever symbol that has
@@ -106,7 +118,7 @@ BEGIN
          UNION ALL
         SELECT t.symbol, n.* FROM defidata.token t JOIN newest n ON n.asset = t.asset),
     present AS MATERIALIZED (
-        SELECT c.token, c.spelled, c.market_cap
+        SELECT c.*
           FROM defidata.token_asset a
           JOIN candidate c ON c.token = a.token AND c.asset = a.asset AND c.source = a.source
                               AND c.quoted = a.quoted),
@@ -126,56 +138,61 @@ BEGIN
                  ON k.asset = c.asset AND k.source = c.source AND k.quoted = c.quoted
          ORDER BY c.token, c.spelled DESC, COALESCE(c.market_cap, 0) DESC,
                   COALESCE(c.volume_24h, 0) DESC, COALESCE(k.quotes, 0) DESC, c.asset, c.source),
+    new AS MATERIALIZED (
+        SELECT b.*
+          FROM best b LEFT JOIN present p ON p.token = b.token
+         WHERE p.token IS NULL OR b.spelled AND NOT p.spelled
+            OR (b.asset, b.source) <> (p.asset, p.source)
+               AND b.market_cap > 0 AND b.market_cap >= 10 * p.market_cap),
     gone AS (
         DELETE FROM defidata.token_asset a
-         WHERE NOT EXISTS (SELECT FROM best b WHERE b.token = a.token))
-    INSERT INTO defidata.token_asset AS a (token, asset, source, quoted, chosen_at)
-    SELECT b.token, b.asset, b.source, b.quoted, hour
-      FROM best b
-      LEFT JOIN present p ON p.token = b.token
-     WHERE p.token IS NULL OR b.spelled AND NOT p.spelled
-        OR b.market_cap > 0 AND b.market_cap >= 10 * p.market_cap
-    ON CONFLICT (token) DO UPDATE
-       SET asset = excluded.asset, source = excluded.source, quoted = excluded.quoted,
-           chosen_at = excluded.chosen_at
-     WHERE (a.asset, a.source, a.quoted)
-           IS DISTINCT FROM (excluded.asset, excluded.source, excluded.quoted);
+         WHERE NOT EXISTS (SELECT FROM best b WHERE b.token = a.token)),
+    taken AS (
+        INSERT INTO defidata.token_asset AS a (token, asset, source, quoted, chosen_at)
+        SELECT n.token, n.asset, n.source, n.quoted, hour FROM new n
+        ON CONFLICT ON CONSTRAINT token_asset_pkey DO UPDATE
+           SET asset = excluded.asset, source = excluded.source, quoted = excluded.quoted,
+               chosen_at = excluded.chosen_at)
+    SELECT c.token, c.asset, c.source, c.quoted, c.at, c.price, c.change_24h, c.market_cap
+      FROM (SELECT n.* FROM new n
+             UNION ALL
+            SELECT p.* FROM present p LEFT JOIN new n ON n.token = p.token
+             WHERE n.token IS NULL) c;
 END
 $$;
 COMMENT ON FUNCTION defidata.choose_assets(timestamptz) IS
-    'chooses the asset of each token as of the hour''s end: the pinned one; else one whose symbol is'
-    ' spelled as the token, then the largest market cap, the largest volume, the most quotes in 14'
-    ' days, the name, the source. One that has quotes is kept, unless another is pinned, or is'
-    ' spelled as the token where it is not, or has ten times its market cap';
+    'chooses the asset of each token as of the hour''s end and returns it with its newest quote:'
+    ' the pinned one; else one whose symbol is spelled as the token, then the largest market cap,'
+    ' the largest volume, the most quotes in 14 days, the name, the source. One that has quotes is'
+    ' kept, unless another is pinned, or is spelled as the token where it is not, or has ten times'
+    ' its market cap';
 
 CREATE FUNCTION defidata.price_stats(hour timestamptz)
     RETURNS TABLE (token text, price float8, price_change_1h float8, price_change_24h float8,
                    price_change_7d float8, price_volatility_7d float8, market_cap float8,
                    price_at timestamptz)
-    LANGUAGE plpgsql STABLE ROWS 10000
-    SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
-    SET plan_cache_mode = force_custom_plan SET enable_mergejoin = off SET enable_sort = off
+    LANGUAGE plpgsql ROWS 10000
+    SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     hour_end    constant timestamptz := hour + interval '1 hour';
-    since       constant timestamptz :=
-        hour_end - defidata.setting_value('price_max_age')::interval;
     in_currency constant text := defidata.currency_name(defidata.setting_value('currency'));
 BEGIN
     RETURN QUERY
-    SELECT q.token, (q.figures).*
-      FROM (SELECT a.token,
-                   defidata.price_figures(s.at, s.price, s.change_24h, s.market_cap,
-                                          hour_end) AS figures
-              FROM defidata.quote_series s
-              JOIN defidata.token_asset a
-                ON a.quoted = s.token AND a.asset = s.asset AND a.source = s.source
-             -- 168 hours and 12 before the oldest quote that can be the newest
-             WHERE s.day > since - interval '204 hours' AND s.day <= hour_end
-               AND s.currency IN ('', in_currency)
-             GROUP BY s.token, a.token) q
-     WHERE (q.figures).price_at > since;
+    SELECT c.token, c.price, (f.figures).price_change_1h,
+           COALESCE((f.figures).price_change_24h, c.change_24h), (f.figures).price_change_7d,
+           (f.figures).price_volatility_7d, c.market_cap, c.at
+      FROM defidata.choose_assets(hour) c,
+           -- 168 hours and 12 before the newest quote
+           LATERAL (SELECT defidata.price_figures(s.at, s.price, hour_end) AS figures
+                      FROM defidata.quote_series s
+                     WHERE s.asset = c.asset AND s.source = c.source AND s.token = c.quoted
+                       AND s.currency IN ('', in_currency)
+                       AND s.day > c.at - interval '204 hours' AND s.day <= hour_end
+                    OFFSET 0) f;
 END
 $$;
 COMMENT ON FUNCTION defidata.price_stats(timestamptz) IS
-    'the price figures of every token that has a quote within price_max_age of the hour''s end';
+    'chooses the assets as of the hour''s end and returns the price figures of every token that has'
+    ' one; price_change_24h is the delivered one where the quotes do not reach back';

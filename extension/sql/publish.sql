@@ -86,7 +86,6 @@ CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
 AS $$
 BEGIN
     PERFORM defidata.judge_quotes(now());
-    PERFORM defidata.choose_assets(hour);
     RETURN defidata.replace_contents('defidata.token_stats', $sql$
         SELECT m.*, COALESCE(l.name, b.name) AS name,
                CASE WHEN m.sma_24h IS NOT NULL THEN m.total_24h / NULLIF((

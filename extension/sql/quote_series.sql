@@ -1,7 +1,7 @@
--- quote_series.sql: the accepted quotes once more, an asset's day a row.
+-- quote_series.sql: times and prices of the accepted quotes once more, an asset's day a row.
 --
--- defidata.prices holds every quote, a row each.  Publishing reads the series, which
--- have thousands of rows where prices has millions.
+-- defidata.prices holds every quote, a row each.  Publishing reads the series, which have
+-- thousands of rows where prices has millions, and of prices only the newest quotes.
 
 CREATE FUNCTION defidata.currency_name(currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -28,17 +28,13 @@ CREATE FUNCTION defidata.fill_quote_series(
 AS $$
 BEGIN
     INSERT INTO defidata.quote_series AS s (asset, source, token, currency, day, spelled,
-                                            at, price, change_24h, volume_24h, market_cap)
+                                            at, price)
     SELECT q.asset, q.source, q.token, q.currency, q.day, bool_or(q.spelled),
-           array_agg(q.at), array_agg(q.price), array_agg(q.change_24h),
-           array_agg(q.volume_24h), array_agg(q.market_cap)
+           array_agg(q.at), array_agg(q.price)
       FROM (SELECT DISTINCT ON (p.asset, p.source, p.token, p.currency, p.day, p.at) p.*
               FROM (SELECT p.asset, p.source, p.token, COALESCE(p.currency, '') AS currency,
                            defidata.quote_day(p.at) AS day, p.at, p.id, p.price,
-                           lower(btrim(p.symbol)) = lower(p.token) AS spelled,
-                           COALESCE(p.change_24h, 'NaN') AS change_24h,
-                           COALESCE(p.volume_24h, 'NaN') AS volume_24h,
-                           COALESCE(p.market_cap, 'NaN') AS market_cap
+                           lower(btrim(p.symbol)) = lower(p.token) AS spelled
                       FROM defidata.prices p
                      WHERE p.source = fill_quote_series.source AND p.reason IS NULL
                        AND p.at >= from_at AND p.at < until_at
@@ -54,9 +50,7 @@ BEGIN
      GROUP BY q.asset, q.source, q.token, q.currency, q.day
     ON CONFLICT ON CONSTRAINT quote_series_pkey DO UPDATE
        SET spelled = s.spelled OR excluded.spelled, at = s.at || excluded.at,
-           price = s.price || excluded.price, change_24h = s.change_24h || excluded.change_24h,
-           volume_24h = s.volume_24h || excluded.volume_24h,
-           market_cap = s.market_cap || excluded.market_cap;
+           price = s.price || excluded.price;
 END
 $$;
 COMMENT ON FUNCTION defidata.fill_quote_series(text, timestamptz, timestamptz) IS

@@ -65,9 +65,6 @@ BEGIN
         spelled boolean NOT NULL,
         at timestamptz[] NOT NULL,
         price float8[] NOT NULL,
-        change_24h float8[] NOT NULL,
-        volume_24h float8[] NOT NULL,
-        market_cap float8[] NOT NULL,
         PRIMARY KEY (asset, source, token, currency, day)
     );
     CREATE INDEX ON defidata.quote_series (day);

@@ -17,6 +17,7 @@ ALTER TYPE defidata.metrics_row ADD ATTRIBUTE spike_14d float8, ADD ATTRIBUTE se
 DROP FUNCTION
     @extschema@.defidata_load_prices(jsonb),
     defidata.document_quotes(jsonb),
+    defidata.choose_assets(timestamptz),
     defidata.callable_functions(text),
     defidata.readable_tables(text);
 
