@@ -236,7 +236,7 @@ CollectReturns(const QuoteState *state, double *returns)
 	return count;
 }
 
-/* Volatility gives the sample standard deviation of the returns of a week, for a year; NaN: too few. */
+/* Volatility gives the deviation of the returns of a week, for a year; NaN: too few. */
 static double
 Volatility(const QuoteState *state)
 {
@@ -252,22 +252,6 @@ Volatility(const QuoteState *state)
 	for (int i = 0; i < count; i++)
 		squares += (returns[i] - mean) * (returns[i] - mean);
 	return sqrt(squares / (count - 1)) * sqrt(HOURS_OF_YEAR);
-}
-
-/* GetFigureRow gives the row type of price_figures, looked up once. */
-static TupleDesc
-GetFigureRow(FunctionCallInfo fcinfo)
-{
-	FmgrInfo   *site = fcinfo->flinfo;
-	MemoryContext caller;
-
-	if (site->fn_extra == NULL)
-	{
-		caller = MemoryContextSwitchTo(site->fn_mcxt);
-		site->fn_extra = CreateTupleDescCopy(GetRowType(fcinfo, &figure_rows));
-		MemoryContextSwitchTo(caller);
-	}
-	return site->fn_extra;
 }
 
 /* SortQuotes puts the quotes in the order of time, where they came in another. */
@@ -297,5 +281,6 @@ defidata_price_figures_final(PG_FUNCTION_ARGS)
 	figures[2] = PriceChange(state, 168, 12 * 60);
 	figures[3] = Volatility(state);
 	SetFigures(figures, FIGURE_COLUMNS, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetFigureRow(fcinfo), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(GetRowType(fcinfo, &figure_rows),
+													  values, nulls)));
 }
