@@ -6,7 +6,7 @@ OBJS = $(addprefix extension/, defidata.o \
 	series_codec.o series_reader.o series_writer.o series_text.o \
 	series.o series_io.o series_ops.o replace_hours.o rolling.o \
 	observed.o windows.o day_sums.o sliding.o row.o call_cache.o quotes.o metrics.o unroll.o mentions.o \
-	study.o event_study.o)
+	narrow.o narrow_query.o hour_span.o study.o event_study.o)
 
 # the install script: layers, each of which calls only those before it
 PARTS = schema builtin_token metric_list series operator clean \

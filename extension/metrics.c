@@ -129,7 +129,32 @@ SumPiece(MetricsWalk *walk, SeriesReader *reader, int32 reach, int32 until_hour)
 	}
 }
 
-/* SumSeries starts a walk over the entries that windows in a range can hold. */
+/* SumHours starts a walk over the entries that windows in a range can hold. */
+static void
+SumHours(MetricsWalk *walk, CallCache *cache, SeriesReader *readers, int pieces, int entries,
+		 const ObservedHours *observed, double min_coverage, int32 from_hour, int32 until_hour)
+{
+	metrics_start(walk, observed, min_coverage,
+				  GetRoom(cache, (Size) (entries + 2) * sizeof(RunningSums)));
+	for (int i = 0; i < pieces; i++)
+		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY - 1, until_hour);
+	metrics_ready(walk);
+}
+
+/* SumHour starts a walk to one hour: sums by day do for it, as for metrics_at. */
+static void
+SumHour(MetricsWalk *walk, CallCache *cache, SeriesReader *readers, int pieces,
+		const ObservedHours *observed, double min_coverage, int32 hour)
+{
+	DaySums		sums = {.hour = hour};
+
+	for (int i = 0; i < pieces; i++)
+		days_add(&sums, observed, &readers[i]);
+	metrics_start_days(walk, observed, min_coverage, &sums,
+					   GetRoom(cache, DAY_SUMS_ROOM * sizeof(RunningSums)));
+}
+
+/* SumSeries starts a walk from the first to the last hour of a range. */
 static void
 SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
 		  const ObservedHours *observed, double min_coverage,
@@ -139,11 +164,11 @@ SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
 	int			entries;
 	SeriesReader *readers = OpenPieces(parts, &pieces, &entries);
 
-	metrics_start(walk, observed, min_coverage,
-				  GetRoom(cache, (Size) (entries + 2) * sizeof(RunningSums)));
-	for (int i = 0; i < pieces; i++)
-		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY - 1, until_hour);
-	metrics_ready(walk);
+	if (until_hour - from_hour == 1)
+		SumHour(walk, cache, readers, pieces, observed, min_coverage, from_hour);
+	else
+		SumHours(walk, cache, readers, pieces, entries, observed, min_coverage,
+				 from_hour, until_hour);
 	pfree(readers);
 }
 

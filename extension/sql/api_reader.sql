@@ -93,6 +93,7 @@ CREATE FUNCTION @extschema@.defidata_metrics(from_hour timestamptz, until_hour t
                    rsd_24h float8, rsd_7d float8, rsd_14d float8, zscore_14d float8,
                    sentiment_24h float8, sentiment_7d float8, coverage_14d float8)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
     PERFORM defidata.setup();
@@ -100,16 +101,19 @@ BEGIN
         RAISE EXCEPTION 'from_hour and until_hour must not be null'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    RETURN QUERY EXECUTE defidata.metrics_between_query('{hour,mentions,sentiment,sma_24h,'
-        'sma_7d,sma_14d,sma_24h_prev,sma_7d_prev,change_24h,change_7d,trend_24h,surge_14d,'
-        'deviation_14d,rsd_24h,rsd_7d,rsd_14d,zscore_14d,sentiment_24h,sentiment_7d,'
-        'coverage_14d}', from_hour, until_hour, for_token);
+    RETURN QUERY
+    SELECT m.token, m.hour, m.mentions, m.sentiment, m.sma_24h, m.sma_7d, m.sma_14d,
+           m.sma_24h_prev, m.sma_7d_prev, m.change_24h, m.change_7d, m.trend_24h, m.surge_14d,
+           m.deviation_14d, m.rsd_24h, m.rsd_7d, m.rsd_14d, m.zscore_14d,
+           m.sentiment_24h, m.sentiment_7d, m.coverage_14d
+      FROM defidata.metrics m
+     WHERE m.hour >= from_hour AND m.hour < until_hour
+       AND (for_token IS NULL OR m.token = for_token);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.defidata_metrics(timestamptz, timestamptz, text) IS
-'the rows of defidata.metrics from from_hour until until_hour, of one token or (NULL) of all;
-computes these hours only, where a condition on the view''s hour is met after all have been
-computed. 22023 where a limit is NULL';
+'the rows of defidata.metrics from from_hour until until_hour, of one token or (NULL) of all.
+22023 where a limit is NULL';
 
 CREATE FUNCTION @extschema@.defidata_metrics_as_of(at timestamptz, from_hour timestamptz,
         until_hour timestamptz, for_token text DEFAULT NULL) RETURNS SETOF defidata.token_metrics

@@ -6,55 +6,6 @@
 -- take a twenty-fifth of the room, nothing can be out of date, and what is
 -- incremental and what is rebuilt cannot differ.
 
--- The query behind defidata.metrics, for weeks f of facts that meet a condition and
--- their hours between two limits: d is the open day of the week, p and pp are the
--- two weeks before.  Plain joins by token and week, so that a condition on the
--- token reaches the index, parallel workers share the weeks (what LATERAL
--- aggregates could not), and each shard of a distributed table answers for its
--- own tokens.
-CREATE FUNCTION defidata.metrics_query(columns text[], from_hour text, until_hour text,
-                                       condition text) RETURNS text
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
-    RETURN format($sql$
-        SELECT f.token, %s
-          FROM (SELECT w.start, array_agg(h.hour) AS hours
-                  FROM (SELECT DISTINCT date_bin('7 days', d.hour, '2001-01-01 00:00:00+00') AS start
-                          FROM defidata.hours d) w
-                  JOIN defidata.hours h ON h.hour >= w.start - interval '336 hours'
-                                       AND h.hour < w.start + interval '168 hours' AND h.observed
-                 GROUP BY w.start) observed
-          JOIN defidata.week_series f ON f.start = observed.start
-          LEFT JOIN defidata.day_series d
-                 ON d.token = f.token
-                AND date_bin('7 days', d.start, '2001-01-01 00:00:00+00') = f.start
-          LEFT JOIN defidata.week_series p
-                 ON p.token = f.token AND p.start = f.start - interval '168 hours'
-          LEFT JOIN defidata.week_series pp
-                 ON pp.token = f.token AND pp.start = f.start - interval '336 hours'
-         CROSS JOIN LATERAL defidata.metrics_over(
-                   ARRAY[pp.series, p.series, f.series, d.series], observed.hours, %s, %s,
-                   (SELECT c.value::float8 FROM defidata.setting c WHERE c.name = 'min_coverage')) m
-         WHERE %s
-        $sql$, (SELECT string_agg(format('m.%I', c), ', ' ORDER BY i)
-                  FROM unnest(columns) WITH ORDINALITY u (c, i)), from_hour, until_hour, condition);
-COMMENT ON FUNCTION defidata.metrics_query(text[], text, text, text) IS
-'the query that computes metrics: their columns, after the token; and SQL: limits of the hours of a
-week that begins at f.start, and which weeks';
-
-CREATE FUNCTION defidata.metrics_between_query(columns text[], from_hour timestamptz,
-                                               until_hour timestamptz, token text) RETURNS text
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
-    RETURN defidata.metrics_query(columns, format('greatest(%L, f.start)', from_hour),
-        format('least(%L, f.start + interval ''168 hours'')', until_hour),
-        format('observed.start > %1$L::timestamptz - interval ''168 hours'' AND observed.start < %2$L'
-               ' AND f.start > %1$L::timestamptz - interval ''168 hours'' AND f.start < %2$L%3$s',
-               from_hour, until_hour,
-               CASE WHEN token IS NOT NULL THEN format(' AND f.token = %L', token) ELSE '' END));
-COMMENT ON FUNCTION
-    defidata.metrics_between_query(text[], timestamptz, timestamptz, text) IS
-'the query that computes the metrics of the hours from from_hour until until_hour, of one token or
-(NULL) of all';
-
 -- The columns of the view: those of 1.0 first, as a view's columns can only be added to.
 CREATE FUNCTION defidata.view_columns() RETURNS text[]
     STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -63,6 +14,17 @@ CREATE FUNCTION defidata.view_columns() RETURNS text[]
 COMMENT ON FUNCTION defidata.view_columns() IS
     'the columns of defidata.metrics after the token, in their order';
 
+-- For each week f of a token, d is the open day of the week, p and pp are the two
+-- weeks before.  Plain joins by token and week, so that a condition on the token
+-- reaches the index, parallel workers share the weeks (what LATERAL aggregates
+-- could not), and each shard of a distributed table answers for its own tokens.
+-- That f begins after all beginnings keeps the planner from remembering p and pp
+-- in case that the same week of f comes again, as it never does.
+--
+-- A condition on the hour reaches the weeks, and the hours observed, by the support
+-- function of metrics_over (narrow.c), which knows what stands here by its shape:
+-- f.start and f.start + interval for the limits, array_agg for the hours.
+--
 -- The views stand where the hours are: Citus is not to take them to the workers.
 CREATE FUNCTION defidata.setup_views() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET citus.enable_ddl_propagation = off
@@ -80,11 +42,30 @@ BEGIN
     COMMENT ON COLUMN defidata.mention_series.start IS
         'start of the week, a Monday in UTC, or of the open day';
     COMMENT ON COLUMN defidata.mention_series.series IS 'the hours from there on';
-    EXECUTE format('CREATE %s VIEW defidata.metrics AS %s', 'OR REPLACE',
-                   defidata.metrics_query(defidata.view_columns(), 'f.start',
-                                          'f.start + interval ''168 hours''', 'true'));
+    EXECUTE format($sql$
+        CREATE %s VIEW defidata.metrics AS
+        SELECT f.token, %s
+          FROM defidata.week_series f
+          LEFT JOIN defidata.day_series d
+                 ON d.token = f.token
+                AND date_bin('7 days', d.start, '2001-01-01 00:00:00+00') = f.start
+          LEFT JOIN defidata.week_series p
+                 ON p.token = f.token AND p.start = f.start - interval '168 hours'
+                AND f.start > '-infinity'
+          LEFT JOIN defidata.week_series pp
+                 ON pp.token = f.token AND pp.start = f.start - interval '336 hours'
+                AND f.start > '-infinity'
+         CROSS JOIN LATERAL defidata.metrics_over(
+                   ARRAY[pp.series, p.series, f.series, d.series],
+                   (SELECT array_agg(h.hour) FROM defidata.hours h WHERE h.observed),
+                   f.start, f.start + interval '168 hours',
+                   (SELECT c.value::float8 FROM defidata.setting c
+                     WHERE c.name = 'min_coverage')) m
+        $sql$, 'OR REPLACE', (SELECT string_agg(format('m.%I', c), ', ' ORDER BY i)
+                                FROM unnest(defidata.view_columns()) WITH ORDINALITY u (c, i)));
     COMMENT ON VIEW defidata.metrics IS
-'the metrics of each token and hour with an accepted row, computed from the facts. Conditions on the token are cheap; for some hours of all tokens call defidata_metrics';
+'the metrics of each token and hour with an accepted row, computed from the facts when they are read;
+conditions on token and hour cost what the rows that they leave cost';
     COMMENT ON COLUMN defidata.metrics.token IS 'the clean symbol';
     COMMENT ON COLUMN defidata.metrics.hour IS 'start of the hour';
     FOR metric IN SELECT m.name, m.meaning FROM defidata.metric_list() m

@@ -159,10 +159,18 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 336 COST 100;
 COMMENT ON FUNCTION @extschema@.defidata_unroll(defidata.series, interval, timestamptz[]) IS
 'figures of a moving window at each observed hour (NULL: each clock hour from first to last); NULL where under 75 % of a window was observed';
 
+CREATE FUNCTION defidata.metrics_over_support(request internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'defidata_metrics_over_support';
+COMMENT ON FUNCTION defidata.metrics_over_support(internal) IS
+    'planner support function of metrics_over: carries conditions on the hour to its arguments and to the table that they come from';
+REVOKE ALL ON FUNCTION defidata.metrics_over_support(internal) FROM PUBLIC;
+
 CREATE FUNCTION defidata.metrics_over(parts defidata.series[], observed timestamptz[],
     from_hour timestamptz, until_hour timestamptz, min_coverage float8)
     RETURNS SETOF defidata.metrics_row
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 336 COST 100
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 168 COST 100
+    SUPPORT defidata.metrics_over_support
     AS 'MODULE_PATHNAME', 'defidata_metrics_over';
 COMMENT ON FUNCTION defidata.metrics_over(
     defidata.series[], timestamptz[], timestamptz, timestamptz, float8) IS
