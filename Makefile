@@ -26,7 +26,7 @@ EXTRA_CLEAN = $(GENERATED)
 
 REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.sql)))))
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
-ISOLATION_OPTS = --inputdir=test/isolation
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=postgres_fdw --load-extension=defidata
 
 # figures must have the same bits on every machine, and where JIT inlines them
 PG_CPPFLAGS = -ffp-contract=off -DDEFIDATA_VERSION='"$(EXTVERSION)"'
@@ -64,7 +64,7 @@ extension/sql/tables.sql: extension/tables.awk extension/metric_list.h extension
 extension/windows.o extension/day_sums.o extension/metrics.o: extension/metric_list.h
 extension/row.o extension/defidata.o: defidata.control
 
-.PHONY: demo demo-stop test test-citus test-fresh test-matrix fuzz bench check-code dist
+.PHONY: demo demo-stop test test-citus test-deb test-fresh test-matrix fuzz bench check-code deb dist
 demo:
 	test/demo/demo.sh start
 demo-stop:
@@ -73,6 +73,8 @@ test-fresh:
 	test/fresh.sh
 test-matrix:
 	test/matrix.sh
+test-deb:
+	test/deb.sh test
 test:
 	test/run.sh
 test-citus:
@@ -82,6 +84,8 @@ bench:
 fuzz:
 	FAMILY=fuzz FUZZ_RUNS=$${FUZZ_RUNS:-10000000} test/run.sh
 
+deb:
+	test/deb.sh build
 check-code:
 	test/check_code.sh
 
