@@ -36,7 +36,9 @@ SELECT defidata_attach('quotes', 'prices', 'quotes');
 SELECT defidata_attach('full quotes', 'prices', 'full_quotes', '{"id": "quote_id", "at": "at", "symbol": "ticker", "price": "usd"}');
 
 -- attaching again changes the relation and keeps the rows; another kind is refused
-SELECT defidata_attach('seconds', 'mentions', 'stored');
+SELECT error_of($$SELECT defidata_attach('seconds', 'mentions', 'stored')$$, true);
+SELECT defidata_detach('seconds'), error_of($$SELECT defidata_attach('seconds', 'mentions', 'stored')$$, true);
+SELECT defidata_detach('stored'), defidata_attach('seconds', 'mentions', 'stored');
 SELECT relation, watermark AT TIME ZONE 'UTC' AS watermark FROM defidata.source WHERE name = 'seconds';
 SELECT error_of($$SELECT defidata_attach('seconds', 'prices', 'quotes')$$, true);
 
@@ -79,8 +81,8 @@ SELECT count(*) FROM defidata.source WHERE name = 'wrong';
 
 -- a relation that changes its shape, or goes, is an error before any row
 ALTER TABLE seconds RENAME count TO counted;
-SELECT defidata_attach('seconds', 'mentions', 'big_seconds'), defidata_detach('renamed'), defidata_detach('stored'),
-       defidata_attach('drifting', 'mentions', 'seconds', '{"mentions": "counted"}');
+SELECT defidata_detach('seconds'), defidata_detach('big seconds'), defidata_detach('renamed'),
+       defidata_attach('seconds', 'mentions', 'big_seconds'), defidata_attach('drifting', 'mentions', 'seconds', '{"mentions": "counted"}');
 ALTER TABLE seconds RENAME counted TO count;
 SELECT error_of('SELECT defidata_import()', true);
 SELECT defidata_detach('drifting');
@@ -88,7 +90,7 @@ ALTER TABLE big_seconds ALTER count TYPE boolean USING true;
 SELECT error_of('SELECT defidata_refresh()', true);
 DROP TABLE big_seconds;
 SELECT error_of('SELECT defidata_refresh()', true);
-SELECT defidata_detach('seconds'), defidata_detach('big seconds');
+SELECT defidata_detach('seconds');
 SELECT status FROM defidata_refresh();
 
 -- servers

@@ -86,6 +86,23 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION defidata.member_functions() IS 'the functions of the extension';
 
+-- What can be read as text is text, whatever its name; a domain is what it is one over.
+CREATE FUNCTION defidata.base_type(type oid) RETURNS text
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typtype, t.typname, t.typbasetype
+          FROM pg_type t WHERE t.oid = type
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typname, t.typbasetype
+          FROM base b JOIN pg_type t ON t.oid = b.typbasetype AND b.typtype = 'd')
+    SELECT CASE WHEN b.typtype = 'e' OR b.typname IN ('citext', 'money') THEN 'text'
+                ELSE format_type(b.oid, NULL) END
+      FROM base b WHERE b.typtype <> 'd';
+END;
+COMMENT ON FUNCTION defidata.base_type(oid) IS
+'the name of a type, of a domain that of the type under it, and text for what is read as such';
+
 -- Raw rows are found by their key, facts by their token, and so they are
 -- spread.  Everything else is small and stays on the coordinator, from where a
 -- query takes it along.

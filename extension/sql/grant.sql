@@ -3,7 +3,7 @@
 -- What each level may do beyond the one before it.  Functions of schema defidata are among
 -- them where a view, an aggregate or a procedure calls them in the name of whoever asks.
 CREATE FUNCTION defidata.levels(OUT level text, OUT tables text[], OUT functions text[])
-    RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURNS SETOF record STABLE PARALLEL SAFE LANGUAGE sql
 BEGIN ATOMIC
     SELECT l.level, l.tables, l.functions
       FROM (VALUES

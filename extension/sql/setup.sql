@@ -125,6 +125,25 @@ END
 $$;
 COMMENT ON FUNCTION defidata.step_21() IS 'revisions of facts and hours';
 
+-- Step 4: servers are asked about their tables by their catalogs.
+CREATE FUNCTION defidata.step_4() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    former record;
+BEGIN
+    FOR former IN SELECT s.oid AS server, defidata.remote_table(
+                             s.oid, 'information_schema', 'columns', 'defidata_remote') AS relation
+                    FROM pg_foreign_server s LOOP
+        IF former.relation IS NOT NULL THEN
+            PERFORM defidata.make_catalogs(former.server);
+            EXECUTE format('DROP FOREIGN TABLE %s', former.relation);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.step_4() IS 'foreign tables over the catalogs of servers';
+
 CREATE FUNCTION defidata.steps() RETURNS SETOF integer
     STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC

@@ -41,7 +41,7 @@ CREATE FUNCTION defidata.source_columns(relation regclass, kind text, columns js
         OUT logical text, OUT actual text, OUT required boolean, OUT families text[], OUT type text, OUT remote_name text)
     RETURNS SETOF record STABLE LANGUAGE sql
 BEGIN ATOMIC
-    SELECT c.logical, n.actual, c.required, c.families, pg_catalog.format_type(a.atttypid, NULL),
+    SELECT c.logical, n.actual, c.required, c.families, defidata.base_type(a.atttypid),
            COALESCE((SELECT o.option_value FROM pg_catalog.pg_options_to_table(a.attfdwoptions) o
                       WHERE o.option_name = 'column_name'), n.actual)
       FROM defidata.logical_columns(kind) c,

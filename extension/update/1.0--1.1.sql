@@ -19,7 +19,9 @@ DROP FUNCTION
     defidata.document_quotes(jsonb),
     defidata.choose_assets(timestamptz),
     defidata.callable_functions(text),
-    defidata.readable_tables(text);
+    defidata.readable_tables(text),
+    defidata.remote_columns(oid, text, text),
+    defidata.attach_remote_table(oid, text, text, text);
 
 -- the parts
 
@@ -30,5 +32,6 @@ DROP FUNCTION
     defidata.metric_columns(),
     defidata.metrics_query(text, text, text),
     defidata.lock_key(text),
+    defidata.server_view(oid, text),
     defidata.count_hours(timestamptz, timestamptz[], defidata.series[]),
     defidata.price_change(float8, float8);
