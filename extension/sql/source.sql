@@ -29,7 +29,8 @@ COMMENT ON FUNCTION defidata.logical_columns(text) IS 'what a source of a kind (
 
 CREATE FUNCTION defidata.type_family(type text) RETURNS text
     IMMUTABLE PARALLEL SAFE STRICT LANGUAGE sql
-    RETURN CASE WHEN type IN ('text', 'character varying', 'character', 'name') THEN 'string'
+    RETURN CASE WHEN type IN ('text', 'character varying', 'character', 'name',
+                               'defidata.opaque') THEN 'string'
                 WHEN type IN ('smallint', 'integer', 'bigint') THEN 'integer'
                 WHEN type IN ('real', 'double precision') THEN 'float'
                 WHEN type = 'timestamp without time zone' THEN 'timestamp'
