@@ -72,10 +72,10 @@ build()
 	ls deb/*.deb
 }
 
-# package MAJOR prints the file of the package for that version of PostgreSQL.
+# package MAJOR [SUFFIX] prints the file of the package for that version of PostgreSQL.
 package()
 {
-	ls "./deb/postgresql-$1-defidata_"*.deb
+	ls "./deb/postgresql-$1-defidata${2:-}_"*.deb
 }
 
 # versions_agree says whether all that states a version states the same.
@@ -170,13 +170,33 @@ cron_runs()
 	sql analytics <<<'SELECT defidata_unschedule()'
 }
 
-# remove_package MAJOR drops the extension and removes the package; nothing stays.
-remove_package()
+# streams_arrive MAJOR installs the package for Redis, and reads an entry of a stream.
+streams_arrive()
+{
+	local file port
+
+	file=$(package "$1" -redis)
+	apt_install "$file" redis-server
+	port=$(free_port)
+	redis-server --port "$port" --bind 127.0.0.1 --daemonize yes --dir /tmp --save ''
+	redis-cli -p "$port" --no-auth-warning XADD tweets '*' symbol BTC
+	sql analytics <<-SQL
+		CREATE EXTENSION defidata_redis;
+		CREATE SERVER stream FOREIGN DATA WRAPPER defidata_redis OPTIONS (host '127.0.0.1', port '$port');
+		CREATE USER MAPPING FOR CURRENT_USER SERVER stream;
+		SELECT defidata_attach_stream('stream', 'tweets');
+	SQL
+	says analytics 1 'SELECT read FROM defidata_drain()'
+	redis-cli -p "$port" SHUTDOWN NOSAVE || true
+}
+
+# remove_packages MAJOR drops the extensions and removes the packages; nothing stays.
+remove_packages()
 {
 	sql analytics <<<'SET client_min_messages = warning; DROP EXTENSION defidata CASCADE'
-	apt-get purge -y "postgresql-$1-defidata"
+	apt-get purge -y "postgresql-$1-defidata" "postgresql-$1-defidata-redis"
 	[ -z "$(find /usr /var/lib/postgresql -path '*defidata*' -print)" ]
-	says analytics 0 "SELECT count(*) FROM pg_available_extensions WHERE name = 'defidata'"
+	says analytics 0 "SELECT count(*) FROM pg_available_extensions WHERE name LIKE 'defidata%'"
 }
 
 # try_installed MAJOR, on a system that has nothing: install, use, remove.
@@ -191,7 +211,8 @@ try_installed()
 	check "A document is served" says analytics 200 "SELECT status FROM defidata_document('/trending')"
 	check "Nothing fails" says analytics 0 "SELECT count(*) FROM defidata_check() WHERE state = 'fail'"
 	check "pg_cron runs the cycle" cron_runs "$1"
-	check "apt-get purge" remove_package "$1"
+	check "The package for Redis" streams_arrive "$1"
+	check "apt-get purge" remove_packages "$1"
 	pg_dropcluster --stop "$1" main
 	print_total
 }
