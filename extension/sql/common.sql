@@ -80,11 +80,12 @@ CREATE FUNCTION defidata.member_functions() RETURNS SETOF regprocedure
 BEGIN ATOMIC
     SELECT d.objid::regprocedure
       FROM pg_depend d
-      JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'defidata'
+      JOIN pg_extension e ON e.oid = d.refobjid AND e.extname IN ('defidata', 'defidata_redis')
      WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass
        AND d.deptype = 'e';
 END;
-COMMENT ON FUNCTION defidata.member_functions() IS 'the functions of the extension';
+COMMENT ON FUNCTION defidata.member_functions() IS
+    'the functions of the extension and, where it is there, of the one that reads streams';
 
 -- What can be read as text is text, whatever its name; a domain is what it is one over.
 CREATE FUNCTION defidata.base_type(type oid) RETURNS text

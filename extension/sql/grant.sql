@@ -9,10 +9,12 @@ BEGIN ATOMIC
       FROM (VALUES
         ('reader',
          '{token_stats,daily_mentions,publication,document,board}'::text[],
-         '{defidata_board_as_of,defidata_document,defidata_report,metrics_over}'::text[]),
+         '{defidata_board_as_of,defidata_document,defidata_report,defidata_live,
+           metrics_over}'::text[]),
         ('analyst',
          '{metrics,hours,fact_revision,hour_revision,prices,raw_mentions,mention_series,
-           week_series,day_series,uncopied,rejects,board_history,publication_history,runs,status}',
+           week_series,day_series,uncopied,rejects,board_history,publication_history,runs,status,
+           stream,stream_sum,stream_reject,stream_loss}',
          '{defidata_history,defidata_metrics,defidata_metrics_as_of,
            defidata_metrics_as_published,defidata_checksum,defidata_event_study,
            reject_rows,status_rows,merge,entries,replace_hours,metrics_at,metrics_at_add,
@@ -21,7 +23,7 @@ BEGIN ATOMIC
         ('operator',
          '{}',
          '{defidata_refresh,defidata_run,defidata_backfill,defidata_reconcile,defidata_import,
-           defidata_compute,defidata_publish,defidata_recompute,defidata_check,
+           defidata_compute,defidata_publish,defidata_recompute,defidata_check,defidata_drain,
            start_run,start_stage,finish_stage,record_failure,try_plan,try_batch,try_compute,
            try_publish,start_backfill,note_chunk,fail,run_import,run_compute,run_publish}')
       ) AS l (level, tables, functions);

@@ -6,7 +6,8 @@ AS $$
 BEGIN
     PERFORM defidata.setup();
     IF to_regclass('defidata.follower') IS NULL THEN
-        PERFORM defidata.create_stream_tables(), defidata.comment_stream_tables();
+        PERFORM defidata.create_stream_tables(), defidata.comment_stream_tables(),
+                defidata.renew_grants();
     END IF;
 END
 $$;

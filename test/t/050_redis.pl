@@ -464,6 +464,24 @@ subtest 'beside a cycle' => sub {
 	$_->close foreach $cycle, $drain;
 };
 
+subtest 'who may what' => sub {
+	my $database = $redis->database($node, 'rights');
+
+	sql($database, 'CREATE ROLE reader LOGIN; CREATE ROLE operator LOGIN; CREATE ROLE nobody LOGIN; SELECT defidata_setup();'
+		. " SELECT defidata_grant('reader', 'reader')");
+	sql($database, "SELECT defidata_attach_stream('redis', 'tweets'); SELECT defidata_grant('operator', 'operator')");
+	fails($database, 'SET ROLE nobody; SELECT * FROM defidata_live()', '42501', qr/permission denied/, 'nobody');
+	is(sql($database, 'SET ROLE reader; SELECT count(*) FROM defidata_live()'), '0', 'a reader reads, whose right is older than the streams');
+	fails($database, 'SET ROLE reader; SELECT * FROM defidata_drain()', '42501', qr/permission denied/, 'and does not drain');
+	is(sql($database, 'SET ROLE operator; SELECT count(*) FROM defidata_drain()'), '1', 'an operator drains');
+	like(sql($database, 'SET ROLE operator; SELECT status FROM defidata_refresh()'), qr/ok/, 'and refreshes');
+	fails($database, 'SET ROLE operator; SELECT defidata_follow()', '42501', qr/permission denied/, 'but does not configure');
+	fails($database, "SET ROLE operator; SELECT * FROM defidata.drain_stream('redis_tweets', 1)", '42501', qr/permission denied/, 'nor call what is inside');
+	is(sql($database, "SELECT string_agg(p.oid::regprocedure::text, ' ') FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass"
+				. " JOIN pg_extension e ON e.oid = d.refobjid AND d.deptype = 'e' AND e.extname = 'defidata_redis', aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0"),
+		'', 'nothing is for everybody');
+};
+
 subtest 'dump and restore' => sub {
 	my $database = 'behind';
 	my $file = $node->basedir . '/dump';
