@@ -67,31 +67,36 @@ CREATE FUNCTION defidata.fold_rows(of_stream text, at timestamptz, OUT folded bi
                                    OUT hours timestamptz[])
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
+DECLARE
+    newest record;
 BEGIN
+    -- the last one wins; facts of an hour whose raw rows are gone stay as they are
     WITH taken AS (
         DELETE FROM defidata.stream_row r WHERE r.stream = of_stream AND r.hour <= at
-        RETURNING r.*),
-    newest AS (
-        -- the last one wins; facts of an hour whose raw rows are gone stay as they are
-        SELECT DISTINCT ON (t.hour, t.id) t.*,
-               defidata.reject_reason(t.hour, t.symbol, t.mentions, t.sentiment, at) AS reason
-          FROM taken t
-         WHERE NOT EXISTS (SELECT FROM defidata.hours h WHERE h.hour = t.hour AND h.expired)
-         ORDER BY t.hour, t.id, t.ordinal DESC),
-    stored AS (
-        INSERT INTO defidata.raw_mentions AS r
-               (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
-        SELECT of_stream, n.id, n.hour, n.symbol, n.mentions, n.sentiment,
-               CASE WHEN n.reason IS NULL THEN defidata.clean(n.symbol) END, n.reason, at
-          FROM newest n
-        ON CONFLICT ON CONSTRAINT raw_mentions_pkey DO UPDATE
-           SET symbol = excluded.symbol, mentions = excluded.mentions,
-               sentiment = excluded.sentiment, token = excluded.token, reason = excluded.reason,
-               fetched_at = excluded.fetched_at
-         WHERE (r.symbol, r.mentions, r.sentiment)
-               IS DISTINCT FROM (excluded.symbol, excluded.mentions, excluded.sentiment)
-        RETURNING r.hour)
-    SELECT count(*), array_agg(DISTINCT s.hour) INTO folded, hours FROM stored s;
+        RETURNING r.*)
+    SELECT array_agg(n.hour) AS hours, array_agg(n.id) AS ids, array_agg(n.symbol) AS symbols,
+           array_agg(n.mentions) AS counts, array_agg(n.sentiment) AS sentiments
+      INTO newest
+      FROM (SELECT DISTINCT ON (t.hour, t.id) t.*
+              FROM taken t
+             WHERE NOT EXISTS (SELECT FROM defidata.hours h WHERE h.hour = t.hour AND h.expired)
+             ORDER BY t.hour, t.id, t.ordinal DESC) n;
+    INSERT INTO defidata.raw_mentions AS r
+           (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
+    SELECT of_stream, j.id, j.hour, j.symbol, j.mentions, j.sentiment,
+           CASE WHEN j.reason IS NULL THEN defidata.clean(j.symbol) END, j.reason, at
+      FROM (SELECT n.*, defidata.reject_reason(n.hour, n.symbol, n.mentions, n.sentiment,
+                                               at) AS reason
+              FROM unnest(newest.hours, newest.ids, newest.symbols, newest.counts,
+                          newest.sentiments) n (hour, id, symbol, mentions, sentiment)
+            OFFSET 0) j
+    ON CONFLICT ON CONSTRAINT raw_mentions_pkey DO UPDATE
+       SET symbol = excluded.symbol, mentions = excluded.mentions, sentiment = excluded.sentiment,
+           token = excluded.token, reason = excluded.reason, fetched_at = excluded.fetched_at
+     WHERE (r.symbol, r.mentions, r.sentiment)
+           IS DISTINCT FROM (excluded.symbol, excluded.mentions, excluded.sentiment);
+    GET DIAGNOSTICS folded = ROW_COUNT;
+    hours := newest.hours;
 END
 $$;
 COMMENT ON FUNCTION defidata.fold_rows(text, timestamptz) IS
