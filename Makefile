@@ -64,9 +64,11 @@ extension/sql/tables.sql: extension/tables.awk extension/metric_list.h extension
 extension/windows.o extension/day_sums.o extension/metrics.o: extension/metric_list.h
 extension/row.o extension/defidata.o: defidata.control
 
-.PHONY: demo demo-stop test test-citus test-deb test-fresh test-matrix fuzz bench check-code deb dist
+.PHONY: demo demo-stream demo-stop test test-citus test-deb test-fresh test-matrix fuzz bench check-code deb dist
 demo:
 	test/demo/demo.sh start
+demo-stream:
+	test/demo/stream.sh
 demo-stop:
 	test/demo/demo.sh stop
 test-fresh:

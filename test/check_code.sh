@@ -36,7 +36,9 @@ compile()
 	local file compiler=$1
 	shift
 
-	for file in extension/*.c; do
+	local files=(extension/*.c)
+	! has_hiredis || files+=(redis/*.c)
+	for file in "${files[@]}"; do
 		"$compiler" -std=gnu99 -O2 -Wall -Wextra -Werror "${headers[@]}" -D_GNU_SOURCE -DDEFIDATA_VERSION='"0"' "$@" \
 			-c "$file" -o "$work/tmp/object.o"
 	done
@@ -53,7 +55,7 @@ check_cppcheck()
 {
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress='*:/usr/include/*' -D__GNUC__=12 -D__x86_64__ -DPG_VERSION_NUM="${pg_major}0000" \
-		--library=posix -Iextension extension/*.c
+		--library=posix -Iextension extension/*.c redis/*.c
 }
 
 check_analyzer()

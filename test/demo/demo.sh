@@ -53,6 +53,7 @@ stop()
 	check_owner
 	[ -f "$directory/.defidata-demo" ] || die "$directory is not a demo's directory, nothing was removed."
 	use_private_copy "$directory"
+	[ ! -f "$directory/redis/pid" ] || kill "$(cat "$directory/redis/pid")" 2>/dev/null || true
 	remove_private_copy fast
 	echo "The demo is stopped, and its directory $directory removed."
 }
