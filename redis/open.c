@@ -166,7 +166,7 @@ Connect(RedisConnection *connection)
 	if (connection->context == NULL)
 	{
 		ReleaseExternalFD();
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		ReportUnreachable(server, "out of memory");
 	}
 	if (connection->context->err)
 		ReportUnreachable(server, connection->context->errstr);
