@@ -127,8 +127,24 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION
     @extschema@.defidata_add_board(text, text, text, double precision, integer) IS
-'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once
-and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
+'makes the view defidata.NAME of the top SIZE tokens by a column of token_stats, in the order of rank,
+filled at once and by every publish. metric, direction, min_mentions, size: as in defidata_set_board.
+22023 for a bad argument, 42P07 or 42710 where the name is taken';
+
+CREATE FUNCTION @extschema@.defidata_set_board(name text, metric text DEFAULT NULL,
+        direction text DEFAULT NULL, min_mentions double precision DEFAULT NULL,
+        size integer DEFAULT NULL) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.set_board(name, metric, direction, min_mentions, size);
+END;
+COMMENT ON FUNCTION
+    @extschema@.defidata_set_board(text, text, text, double precision, integer) IS
+'changes a board, also a ready one, and fills it anew; NULL leaves as is. metric: the column of
+token_stats that it ranks by; direction: desc or asc; min_mentions: the mentions in 24 hours that a
+token needs; size: how many ranks it has. What somebody has dropped of the board is made again.
+42704 where there is no such board, 22023 for a bad argument';
 
 CREATE FUNCTION @extschema@.defidata_drop_board(name text) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -137,7 +153,7 @@ BEGIN ATOMIC
     SELECT defidata.drop_board(name);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_drop_board(text) IS
-'drops a board and its table; its history stays. 42704 where there is no such board';
+'drops a board with its rows; its history stays. 42704 where there is no such board';
 
 CREATE FUNCTION @extschema@.defidata_legacy_views(schema name) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,4 +1,54 @@
 -- board.sql: the top tables, built-in and a user's own.
+--
+-- The rows of board NAME stand in the table _NAME, a name that no board can have; what is read
+-- is the view NAME over it, which puts them in the order of rank.  defidata.board says which
+-- boards there are: what somebody has dropped of one is made again by the next publish.
+
+CREATE FUNCTION defidata.board_table(board text) RETURNS text
+    STABLE PARALLEL SAFE LANGUAGE sql
+    RETURN format('defidata.%I', '_' || board);
+COMMENT ON FUNCTION defidata.board_table(text) IS 'the table of a board, as SQL';
+
+CREATE FUNCTION defidata.board_view(board text) RETURNS text
+    STABLE PARALLEL SAFE LANGUAGE sql
+    RETURN format('defidata.%I', board);
+COMMENT ON FUNCTION defidata.board_view(text) IS 'the view of a board, as SQL';
+
+CREATE FUNCTION defidata.raise_no_board(board text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'board % does not exist', quote_nullable(left(board, 80))
+        USING ERRCODE = 'undefined_object',
+              HINT = 'SELECT name FROM defidata.board lists the boards.';
+END
+$$;
+COMMENT ON FUNCTION defidata.raise_no_board(text) IS 'raises 42704: there is no such board';
+
+-- A view's columns can only be added to: newer ones come last.
+CREATE FUNCTION defidata.board_columns(OUT name text, OUT type text, OUT place bigint)
+    RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT c.name, c.type, row_number() OVER (ORDER BY c.chapter, c.place)
+      FROM (SELECT 1 AS chapter, f.place, f.name, f.type
+              FROM unnest('{rank,token,value,hour}'::text[],
+                          '{integer,text,float8,timestamptz}'::text[])
+                   WITH ORDINALITY f (name, type, place)
+            UNION ALL
+            SELECT 2, m.ordinality, m.name, m.type
+              FROM defidata.metric_list() WITH ORDINALITY m (name, type, places, meaning)
+             WHERE 'board' = ANY (m.places) AND 'later' <> ALL (m.places)
+            UNION ALL
+            SELECT 3, f.place, f.name, f.type
+              FROM unnest('{price,price_change_24h,name}'::text[], '{float8,float8,text}'::text[])
+                   WITH ORDINALITY f (name, type, place)
+            UNION ALL
+            SELECT 4, m.ordinality, m.name, m.type
+              FROM defidata.metric_list() WITH ORDINALITY m (name, type, places, meaning)
+             WHERE 'board' = ANY (m.places) AND 'later' = ANY (m.places)) c;
+END;
+COMMENT ON FUNCTION defidata.board_columns() IS 'the columns of every board, in their order';
 
 CREATE FUNCTION defidata.copy_grants(model text, target text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -7,153 +57,262 @@ DECLARE
     reader record;
 BEGIN
     FOR reader IN SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a
-                   WHERE c.oid = format('defidata.%I', model)::regclass AND a.privilege_type = 'SELECT'
-                     AND a.grantee <> c.relowner LOOP
+                   WHERE c.oid = format('defidata.%I', model)::regclass
+                     AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner LOOP
         EXECUTE format('GRANT SELECT ON defidata.%I TO %s', target,
-                       CASE reader.grantee WHEN 0 THEN 'PUBLIC' ELSE reader.grantee::regrole::text END);
+                       CASE reader.grantee WHEN 0 THEN 'PUBLIC'
+                                           ELSE reader.grantee::regrole::text END);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata.copy_grants(text, text) IS 'lets whoever may read one table read another';
+COMMENT ON FUNCTION defidata.copy_grants(text, text) IS
+    'lets whoever may read one table read another';
 
--- Columns are added at the end, where an older version's table lacks them.
-CREATE FUNCTION defidata.complete_board(board text) RETURNS void
+CREATE FUNCTION defidata.has_board_table(board text) RETURNS boolean
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN EXISTS (SELECT FROM pg_class c
+                    WHERE c.oid = to_regclass(defidata.board_table(board)) AND c.relkind = 'r');
+COMMENT ON FUNCTION defidata.has_board_table(text) IS 'whether the table of a board is there';
+
+CREATE FUNCTION defidata.has_board_view(board text) RETURNS boolean
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN EXISTS (SELECT FROM pg_rewrite r
+                     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                    WHERE r.ev_class = to_regclass(defidata.board_view(board))
+                      AND d.refclassid = 'pg_class'::regclass
+                      AND d.refobjid = to_regclass(defidata.board_table(board)));
+COMMENT ON FUNCTION defidata.has_board_view(text) IS
+    'whether the view of a board, over its table, is there';
+
+CREATE FUNCTION defidata.has_board(board text) RETURNS boolean
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN defidata.has_board_table(board) AND defidata.has_board_view(board)
+           AND NOT EXISTS (SELECT FROM defidata.board_columns() c
+                            WHERE NOT EXISTS (
+                                SELECT FROM pg_attribute a
+                                 WHERE a.attrelid = to_regclass(defidata.board_view(board))
+                                   AND a.attname = c.name AND NOT a.attisdropped));
+COMMENT ON FUNCTION defidata.has_board(text) IS 'whether a board is there with all its columns';
+
+-- What has the name without being the board.
+CREATE FUNCTION defidata.check_board_name(board text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    relation constant regclass := to_regclass(defidata.board_view(board));
+BEGIN
+    IF relation IS NOT NULL AND NOT defidata.has_board_view(board) THEN
+        RAISE EXCEPTION 'defidata.% exists already', board
+            USING ERRCODE = 'duplicate_table', HINT = 'Choose another name, or rename that one.';
+    ELSIF relation IS NULL AND EXISTS (SELECT FROM pg_type t
+                                        WHERE t.typnamespace = 'defidata'::regnamespace
+                                          AND t.typname = board AND t.typelem = 0) THEN
+        RAISE EXCEPTION 'a type named defidata.% exists already', board
+            USING ERRCODE = 'duplicate_object', HINT = 'Choose another name, or rename the type.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.check_board_name(text) IS
+    'raises 42P07 or 42710 where something that is not the board has its name';
+
+CREATE FUNCTION defidata.comment_board(board text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    target constant regclass := format('defidata.%I', board);
-    col    record;
+    b      record;
+    target text;
 BEGIN
-    FOR col IN
-        SELECT m.name, m.type FROM defidata.metric_list() m WHERE 'board' = ANY (m.places)
-        UNION ALL VALUES ('price', 'float8'), ('price_change_24h', 'float8'), ('name', 'text') LOOP
-        IF NOT EXISTS (SELECT FROM pg_attribute a
-                        WHERE a.attrelid = target AND a.attname = col.name
-                          AND NOT a.attisdropped) THEN
-            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s', target, col.name, col.type,
-                           CASE col.name WHEN 'mentions' THEN ' NOT NULL' ELSE '' END);
-        END IF;
+    SELECT d.* INTO b FROM defidata.board d WHERE d.name = board;
+    EXECUTE format('COMMENT ON TABLE %s IS %L', defidata.board_table(board),
+                   'rows of the board ' || board || ', in no order; the view of its name has one');
+    EXECUTE format('COMMENT ON VIEW %s IS %L', defidata.board_view(board),
+                   format('top %s by %s, %s', b.size, b.metric, b.direction));
+    FOREACH target IN ARRAY ARRAY[defidata.board_table(board), defidata.board_view(board)] LOOP
+        -- what is not the board's own means what it means in token_stats
+        EXECUTE (
+            SELECT string_agg(format('COMMENT ON COLUMN %s.%I IS %L', target, c.name,
+                       CASE c.name WHEN 'rank' THEN 'the rank, from 1'
+                                   WHEN 'value' THEN 'what the board ranks by: ' || b.metric
+                                   ELSE col_description(s.attrelid, s.attnum) END), '; ')
+              FROM defidata.board_columns() c
+              LEFT JOIN pg_attribute s ON s.attrelid = 'defidata.token_stats'::regclass
+                                      AND s.attname = c.name AND NOT s.attisdropped);
     END LOOP;
-    -- what is not the board's own means what it means in token_stats
-    EXECUTE (SELECT string_agg(format('COMMENT ON COLUMN %s.%I IS %L', target, a.attname,
-                                      col_description(s.attrelid, s.attnum)), '; ')
-               FROM pg_attribute a
-               JOIN pg_attribute s ON s.attrelid = 'defidata.token_stats'::regclass
-                                  AND s.attname = a.attname AND NOT s.attisdropped
-              WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped);
-    EXECUTE (SELECT format('COMMENT ON TABLE %s IS %L; COMMENT ON COLUMN %1$s.value IS %L;'
-                           ' COMMENT ON COLUMN %1$s.rank IS %L', target,
-                           format('top %s by %s, %s', b.size, b.metric, b.direction),
-                           'what the board ranks by: ' || b.metric, 'the rank, from 1')
-               FROM defidata.board b WHERE b.name = board);
 END
 $$;
-COMMENT ON FUNCTION defidata.complete_board(text) IS
-    'adds the columns that a board''s table lacks, and its comments';
+COMMENT ON FUNCTION defidata.comment_board(text) IS 'comments on the table and view of a board';
 
-CREATE FUNCTION defidata.setup_board(name text, metric text, direction text, min_mentions float8, size integer) RETURNS void
+CREATE FUNCTION defidata.make_board_table(board text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    target constant text := defidata.board_table(board);
+BEGIN
+    EXECUTE format('CREATE TABLE %s (%s)', target, (
+        SELECT string_agg(format('%I %s%s', c.name, c.type,
+                   CASE WHEN c.name = 'rank' THEN ' PRIMARY KEY'
+                        WHEN c.name = 'token' THEN ' COLLATE "C" NOT NULL'
+                        WHEN c.name IN ('value', 'hour', 'mentions') THEN ' NOT NULL'
+                        ELSE '' END), ', ' ORDER BY c.place)
+          FROM defidata.board_columns() c));
+    PERFORM defidata.copy_grants('token_stats', '_' || board);
+END
+$$;
+COMMENT ON FUNCTION defidata.make_board_table(text) IS 'makes the table of a board';
+
+-- In 1.0 the table itself had the board's name.  Views over it go on reading it.
+CREATE FUNCTION defidata.has_former_table(board text) RETURNS boolean
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN EXISTS (SELECT FROM pg_constraint c
+                     JOIN pg_class r ON r.oid = c.conrelid AND r.relkind = 'r'
+                    WHERE c.conrelid = to_regclass(defidata.board_view(board))
+                      AND c.contype = 'p' AND c.conname = board || '_pkey'
+                      AND c.conkey = ARRAY[(SELECT a.attnum FROM pg_attribute a
+                                              WHERE a.attrelid = r.oid AND a.attname = 'rank')]);
+COMMENT ON FUNCTION defidata.has_former_table(text) IS
+    'whether the table of a board of 1.0 is there under its former name';
+
+CREATE FUNCTION defidata.rename_table(board text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s RENAME TO %I', defidata.board_view(board), '_' || board);
+    EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', defidata.board_table(board),
+                   board || '_pkey', '_' || board || '_pkey');
+END
+$$;
+COMMENT ON FUNCTION defidata.rename_table(text) IS
+    'gives the table of a board of 1.0 the name that it has now';
+
+-- Makes what is missing of a board that defidata.board has.
+CREATE FUNCTION defidata.make_board(board text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    target  constant text := defidata.board_table(board);
+    columns text;
+BEGIN
+    IF NOT defidata.has_board_table(board) AND defidata.has_former_table(board) THEN
+        PERFORM defidata.rename_table(board);
+    END IF;
+    PERFORM defidata.check_board_name(board);
+    IF NOT defidata.has_board_table(board) THEN
+        PERFORM defidata.make_board_table(board);
+    END IF;
+    SELECT string_agg(format('ADD COLUMN %I %s', c.name, c.type), ', ' ORDER BY c.place)
+      INTO columns
+      FROM defidata.board_columns() c
+     WHERE NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = target::regclass AND a.attname = c.name
+                          AND NOT a.attisdropped);
+    IF columns IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE %s %s', target, columns);
+    END IF;
+    columns := (SELECT string_agg(format('b.%I', c.name), ', ' ORDER BY c.place)
+                  FROM defidata.board_columns() c);
+    -- replaced rather than dropped, so that grants and views over it stay
+    EXECUTE format('CREATE %s VIEW %s AS SELECT %s FROM %s b ORDER BY b.rank', 'OR REPLACE',
+                   defidata.board_view(board), columns, target);
+    PERFORM defidata.copy_grants('_' || board, board), defidata.comment_board(board);
+END
+$$;
+COMMENT ON FUNCTION defidata.make_board(text) IS
+'makes the table and the view of a board, or what they lack. 42P07 or 42710 where something else has
+its name';
+
+-- A board that cannot be made keeps nobody from the others.
+CREATE FUNCTION defidata.restore_boards() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    lost    text;
+    message text;
+    advice  text;
+BEGIN
+    FOR lost IN SELECT b.name FROM defidata.board b
+                 WHERE NOT defidata.has_board(b.name) ORDER BY b.name LOOP
+        BEGIN
+            PERFORM defidata.make_board(lost);
+        EXCEPTION WHEN duplicate_object OR duplicate_table OR wrong_object_type THEN
+            GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, advice = PG_EXCEPTION_HINT;
+            RAISE WARNING 'board % cannot be made: %', lost, message USING HINT = advice;
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.restore_boards() IS
+    'makes again what has been dropped of boards; a WARNING where something else has the name';
+
+CREATE FUNCTION defidata.check_board(metric text, direction text, min_mentions float8,
+                                     size integer) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    metrics constant text[] := ARRAY(
+        SELECT a.attname FROM pg_attribute a
+         WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attnum > 0
+           AND NOT a.attisdropped AND a.atttypid IN ('float8'::regtype, 'bigint'::regtype)
+         ORDER BY a.attnum);
+BEGIN
+    IF metric IS NULL OR metric <> ALL (metrics) THEN
+        RAISE EXCEPTION '% is not a metric of defidata.token_stats',
+                        quote_nullable(left(metric, 80))
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'The metrics are ' || array_to_string(metrics, ', ') || '.';
+    ELSIF direction IS NULL OR direction NOT IN ('asc', 'desc') THEN
+        RAISE EXCEPTION 'direction must be asc or desc, not %', quote_nullable(left(direction, 80))
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF min_mentions IS NULL OR NOT (min_mentions >= 0 AND min_mentions < 'infinity') THEN
+        RAISE EXCEPTION 'min_mentions must be a number of at least 0'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF size IS NULL OR size NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'size must be between 1 and 10000'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.check_board(text, text, float8, integer) IS
+    'raises 22023 where a board cannot be like that';
+
+-- A table and a view that are there without a row of defidata.board are those of a clone
+-- without data: they become this board's.
+CREATE FUNCTION defidata.setup_board(name text, metric text, direction text, min_mentions float8,
+                                     size integer) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- cut first, as a regex does not take a text of any length
     IF name IS NULL OR left(name, 49) !~ '^[a-z][a-z0-9_]{0,47}$' THEN
-        RAISE EXCEPTION 'invalid board name %', quote_nullable(left(name, 80)) USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'A name is 1 to 48 lower-case letters, digits and underscores and begins with a letter.';
-    ELSIF metric IS NULL OR NOT EXISTS (
-            SELECT FROM pg_attribute a WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attname = metric AND a.attnum > 0
-               AND NOT a.attisdropped AND a.atttypid IN ('float8'::regtype, 'bigint'::regtype)) THEN
-        RAISE EXCEPTION '% is not a metric of defidata.token_stats', quote_nullable(left(metric, 80))
+        RAISE EXCEPTION 'invalid board name %', quote_nullable(left(name, 80))
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = (SELECT 'The metrics are ' || string_agg(a.attname, ', ' ORDER BY a.attnum) || '.'
-                            FROM pg_attribute a WHERE a.attrelid = 'defidata.token_stats'::regclass AND a.attnum > 0
-                             AND NOT a.attisdropped AND a.atttypid IN ('float8'::regtype, 'bigint'::regtype));
-    ELSIF direction IS NULL OR direction NOT IN ('asc', 'desc') THEN
-        RAISE EXCEPTION 'direction must be asc or desc, not %', quote_nullable(left(direction, 80))
-            USING ERRCODE = 'invalid_parameter_value';
-    ELSIF min_mentions IS NULL OR NOT (min_mentions >= 0 AND min_mentions < 'infinity') THEN
-        RAISE EXCEPTION 'min_mentions must be a number of at least 0' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF size IS NULL OR size NOT BETWEEN 1 AND 10000 THEN
-        RAISE EXCEPTION 'size must be between 1 and 10000' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF to_regclass(format('defidata.%I', name)) IS NOT NULL THEN
-        RAISE EXCEPTION 'defidata.% exists already', name USING ERRCODE = 'duplicate_table',
-            HINT = 'Choose another name, or drop the board of this name with defidata_drop_board.';
+                  HINT = 'A name is 1 to 48 lower-case letters, digits and underscores'
+                         ' and begins with a letter.';
     END IF;
-    INSERT INTO defidata.board VALUES (name, metric, direction, min_mentions, size);
-    EXECUTE format('CREATE TABLE defidata.%I (rank integer PRIMARY KEY,'
-                   ' token text COLLATE "C" NOT NULL, value float8 NOT NULL,'
-                   ' hour timestamptz NOT NULL)', name);
-    PERFORM defidata.complete_board(name);
-    PERFORM defidata.copy_grants('token_stats', name);
+    PERFORM defidata.check_board(metric, direction, min_mentions, size);
+    IF EXISTS (SELECT FROM defidata.board b WHERE b.name = setup_board.name) THEN
+        RAISE EXCEPTION 'board % exists already', name
+            USING ERRCODE = 'duplicate_table',
+                  HINT = 'defidata_set_board changes it; defidata_drop_board drops it.';
+    END IF;
+    INSERT INTO defidata.board (name, metric, direction, min_mentions, size)
+    VALUES (name, metric, direction, min_mentions, size);
+    PERFORM defidata.make_board(name);
 END
 $$;
-COMMENT ON FUNCTION defidata.setup_board(text, text, text, float8, integer) IS 'checks and registers a board and makes its table';
+COMMENT ON FUNCTION defidata.setup_board(text, text, text, float8, integer) IS
+    'checks and registers a board and makes its table and view';
 
 CREATE FUNCTION defidata.setup_boards() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM defidata.setup_board(b.name, b.metric, b.direction, 240, 10)
-       FROM (VALUES ('trending', 'trend_24h', 'desc'), ('decreasing', 'trend_24h', 'asc'), ('volatile', 'rsd_7d', 'desc'),
-                    ('surging', 'surge_14d', 'desc'), ('most_mentioned', 'sma_24h', 'desc'),
-                    ('most_positive', 'sentiment_24h', 'desc'), ('most_negative', 'sentiment_24h', 'asc'))
-            AS b (name, metric, direction);
+       FROM (VALUES ('trending', 'trend_24h', 'desc'), ('decreasing', 'trend_24h', 'asc'),
+                    ('volatile', 'rsd_7d', 'desc'), ('surging', 'surge_14d', 'desc'),
+                    ('most_mentioned', 'sma_24h', 'desc'),
+                    ('most_positive', 'sentiment_24h', 'desc'),
+                    ('most_negative', 'sentiment_24h', 'asc')) AS b (name, metric, direction)
+      WHERE b.name NOT IN (SELECT d.name FROM defidata.board d);
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_boards() IS 'makes the seven built-in boards';
-
--- One look at token_stats serves every board: it leaves the tokens that any of them can rank.
-CREATE FUNCTION defidata.rank_tokens() RETURNS TABLE (board text, tokens text[])
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
-AS $$
-DECLARE
-    ranking text;
-BEGIN
-    SELECT format('WITH t AS MATERIALIZED (SELECT t.* FROM defidata.token_stats t WHERE %s) ', string_agg(DISTINCT e.eligible, ' OR '))
-           || string_agg(format('SELECT %L, ARRAY(SELECT t.token FROM t WHERE t.%I IS NOT NULL AND %s'
-                                ' ORDER BY t.%2$I %4$s, t.mentions_24h DESC NULLS LAST, t.token COLLATE "C" LIMIT %L)',
-                                e.name, e.metric, e.eligible, e.direction, e.size), ' UNION ALL ' ORDER BY e.name)
-      INTO ranking
-      -- what shrinks must have been large once: the larger of now and before counts
-      FROM (SELECT b.*, format('COALESCE(%s, 0) >= %L',
-                               CASE WHEN b.metric = 'trend_24h' AND b.direction = 'asc' THEN 'greatest(t.mentions_24h, t.baseline_24h)'
-                                    ELSE 't.mentions_24h' END, b.min_mentions) AS eligible
-              FROM defidata.board b) e;
-    IF ranking IS NOT NULL THEN
-        RETURN QUERY EXECUTE ranking;
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION defidata.rank_tokens() IS 'the tokens that each board has to show, from token_stats, the first rank first';
-
-CREATE FUNCTION defidata.board_query(board text, tokens text[]) RETURNS text
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN format('SELECT o.rank::integer AS rank, s.*, s.%I::float8 AS value'
-                  ' FROM unnest(%L::text[]) WITH ORDINALITY o (token, rank) JOIN defidata.token_stats s ON s.token = o.token',
-                  (SELECT b.metric FROM defidata.board b WHERE b.name = board), tokens);
-END
-$$;
-COMMENT ON FUNCTION defidata.board_query(text, text[]) IS 'the query of what a board has to show of these tokens, the first rank first';
-
-CREATE FUNCTION defidata.board_as_of(board text, at timestamptz)
-    RETURNS TABLE (rank integer, token text, value float8, generation bigint, latest_hour timestamptz)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF board IS NULL OR at IS NULL THEN
-        RAISE EXCEPTION 'board and time must not be null' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF (SELECT count(*) FROM defidata.board b WHERE b.name = board) = 0
-          AND NOT EXISTS (SELECT FROM defidata.board_history h WHERE h.board = board_as_of.board) THEN
-        RAISE EXCEPTION 'board % does not exist', quote_nullable(left(board, 80)) USING ERRCODE = 'undefined_object',
-            HINT = 'SELECT name FROM defidata.board lists the boards.';
-    END IF;
-    RETURN QUERY
-    SELECT h.rank, h.token, h.value, p.generation, p.latest_hour
-      FROM (SELECT g.generation, g.latest_hour FROM defidata.publication_history g
-             WHERE g.published_at <= at ORDER BY g.generation DESC LIMIT 1) p
-      JOIN defidata.board_history h ON h.generation = p.generation AND h.board = board_as_of.board
-     ORDER BY h.rank;
-END
-$$;
-COMMENT ON FUNCTION defidata.board_as_of(text, timestamptz) IS 'a board as its readers saw it at a moment; no rows where nothing was published by then. 42704 for an unknown board';

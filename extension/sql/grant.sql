@@ -44,7 +44,8 @@ BEGIN
              WHERE l.ordinality <= (SELECT o.ordinality FROM defidata.levels() WITH ORDINALITY o
                                      WHERE o.level = of_level)
             UNION ALL
-            SELECT b.name FROM defidata.board b) t (name)
+            -- a view of a reader's own may stand on the table of a board, which 1.0 had
+            SELECT unnest(ARRAY[b.name, '_' || b.name]) FROM defidata.board b) t (name)
      WHERE to_regclass(format('defidata.%I', t.name)) IS NOT NULL;
 END
 $$;

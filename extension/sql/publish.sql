@@ -16,57 +16,70 @@ $$;
 COMMENT ON FUNCTION defidata.settle_hours() IS
     'decides which hours are settled and returns the latest one whose facts stand';
 
--- Makes a table equal to what a query returns and writes only the rows that
--- differ; returns how many.  $1 of the query is the hour, at which all rows are to
--- stand.  MERGE of PostgreSQL 15 has no clause for what is gone: where the hour has
--- moved on, that is left at the former one; otherwise a full join finds it.
-CREATE FUNCTION defidata.replace_contents(target regclass, query text, hour timestamptz) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB' SET enable_mergejoin = off
+CREATE FUNCTION defidata.token_stats_columns() RETURNS text[]
+    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN (SELECT '{token,name,hour,dominance_24h,price,price_change_1h,price_change_24h,'
+                   'price_change_7d,price_volatility_7d,market_cap,price_at}'::text[]
+                   || array_agg(m.name)
+              FROM defidata.metric_list() m WHERE m.places && '{view,stats}');
+COMMENT ON FUNCTION defidata.token_stats_columns() IS
+    'the columns of token_stats that publishing fills; its owner may have added others';
+
+-- Makes token_stats equal to what a query returns and writes only the rows that differ;
+-- returns how many.  $1 of the query is the hour, at which all rows are to stand.  MERGE of
+-- PostgreSQL 15 has no clause for what is gone: where the hour has moved on, that is left at
+-- the former one; otherwise a full join finds it.
+CREATE FUNCTION defidata.replace_token_stats(query text, hour timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+    SET enable_mergejoin = off
 AS $$
 DECLARE
-    shape   record;
-    again   boolean;
+    names   record;
+    again   constant boolean := EXISTS (SELECT FROM (SELECT t.hour FROM defidata.token_stats t
+                                                      LIMIT 1) f WHERE f.hour = $2);
     source  text;
     changed bigint;
     gone    bigint := 0;
 BEGIN
-    SELECT string_agg(format('%I', a.attname), ', ') FILTER (WHERE is_key) AS key,
-           string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum) AS names,
-           string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attnum) AS new_values,
-           string_agg(format('%1$I = n.%1$I', a.attname), ', ') FILTER (WHERE NOT is_key) AS assignments,
-           -- the hour first: where it has moved on, the comparison ends there
-           string_agg(format('t.%I', a.attname), ', ' ORDER BY a.attname <> 'hour', a.attnum) FILTER (WHERE NOT is_key) AS former,
-           string_agg(format('n.%I', a.attname), ', ' ORDER BY a.attname <> 'hour', a.attnum) FILTER (WHERE NOT is_key) AS fresh
-      INTO shape
-      FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped,
-           LATERAL (SELECT a.attnum = ANY (i.indkey)) k (is_key)
-     WHERE i.indrelid = target AND i.indisprimary;
-    EXECUTE format('SELECT $1 IS NULL OR COALESCE((SELECT t.hour = $1 FROM %s t LIMIT 1), false)', target) INTO again USING hour;
-    source := format(CASE WHEN again THEN 'SELECT COALESCE(q.%1$s, o.%1$s) AS either, q.* FROM (%2$s) q FULL JOIN (SELECT %1$s FROM %3$s) o ON o.%1$s = q.%1$s'
-                     ELSE 'SELECT q.%1$s AS either, q.* FROM (%2$s) q' END, shape.key, query, target);
+    -- the hour first: where it has moved on, the comparison ends there
+    SELECT string_agg(format('%I', c), ', ') AS plain,
+           string_agg(format('t.%I', c), ', ' ORDER BY c <> 'hour') AS former,
+           string_agg(format('n.%I', c), ', ' ORDER BY c <> 'hour') AS compared,
+           string_agg(format('n.%I', c), ', ') AS fresh,
+           string_agg(format('%1$I = n.%1$I', c), ', ') FILTER (WHERE c <> 'token') AS assignments
+      INTO names
+      FROM unnest(defidata.token_stats_columns()) c;
+    source := format(CASE WHEN again THEN
+                         'SELECT COALESCE(q.token, o.token) AS either, q.* FROM (%s) q'
+                         ' FULL JOIN (SELECT t.token FROM defidata.token_stats t) o'
+                         ' ON o.token = q.token'
+                     ELSE 'SELECT q.token AS either, q.* FROM (%s) q' END, query);
     EXECUTE format($sql$
-        MERGE INTO %s t
+        MERGE INTO defidata.token_stats t
         USING (%s) n
-           ON t.%3$s = n.either
-         WHEN MATCHED AND n.%3$s IS NULL THEN DELETE
-         WHEN MATCHED AND (%4$s) IS DISTINCT FROM (%5$s) THEN UPDATE SET %6$s
-         WHEN NOT MATCHED THEN INSERT (%7$s) VALUES (%8$s)
-        $sql$, target, source, shape.key, shape.former, shape.fresh, shape.assignments, shape.names, shape.new_values)
+           ON t.token = n.either
+         WHEN MATCHED AND n.token IS NULL THEN DELETE
+         WHEN MATCHED AND (%s) IS DISTINCT FROM (%s) THEN UPDATE SET %s
+         WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)
+        $sql$, source, names.former, names.compared, names.assignments, names.plain, names.fresh)
       USING hour;
     GET DIAGNOSTICS changed = ROW_COUNT;
     IF NOT again THEN
-        EXECUTE format('DELETE FROM %s t WHERE t.hour <> $1', target) USING hour;
+        DELETE FROM defidata.token_stats t WHERE t.hour <> replace_token_stats.hour;
         GET DIAGNOSTICS gone = ROW_COUNT;
     END IF;
     RETURN changed + gone;
 END
 $$;
-COMMENT ON FUNCTION defidata.replace_contents(regclass, text, timestamptz) IS 'makes a table with a key of one column equal to a query as of an hour and returns how many rows that changed';
+COMMENT ON FUNCTION defidata.replace_token_stats(text, timestamptz) IS
+    'makes token_stats equal to a query as of an hour and returns how many rows that changed';
 
 -- A function of its own, so that the aggregate is a question to the shards where
 -- the facts are distributed, whatever is done with its answer.
-CREATE FUNCTION defidata.metrics_of(at timestamptz) RETURNS TABLE (token text, metrics defidata.metrics_row)
-    LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+CREATE FUNCTION defidata.metrics_of(at timestamptz)
+    RETURNS TABLE (token text, metrics defidata.metrics_row)
+    LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off
+    SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     coverage constant float8 := defidata.setting_value('min_coverage')::float8;
@@ -79,19 +92,22 @@ BEGIN
      GROUP BY f.token;
 END
 $$;
-COMMENT ON FUNCTION defidata.metrics_of(timestamptz) IS 'the metrics at an hour of every token with facts in the weeks that its windows touch';
+COMMENT ON FUNCTION defidata.metrics_of(timestamptz) IS
+    'the metrics at an hour of every token with facts in the weeks that its windows touch';
 
 CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM defidata.judge_quotes(now());
-    RETURN defidata.replace_contents('defidata.token_stats', $sql$
+    RETURN defidata.replace_token_stats($sql$
         SELECT m.*, COALESCE(l.name, b.name) AS name,
                CASE WHEN m.sma_24h IS NOT NULL THEN m.total_24h / NULLIF((
-                   SELECT sum(h.mentions) FROM defidata.hours h WHERE h.hour > $1 - interval '24 hours' AND h.hour <= $1)::float8, 0)
+                   SELECT sum(h.mentions) FROM defidata.hours h
+                    WHERE h.hour > $1 - interval '24 hours' AND h.hour <= $1)::float8, 0)
                END AS dominance_24h,
-               p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d, p.price_volatility_7d, p.market_cap, p.price_at
+               p.price, p.price_change_1h, p.price_change_24h, p.price_change_7d,
+               p.price_volatility_7d, p.market_cap, p.price_at
           FROM (SELECT s.token, (s.metrics).* FROM defidata.metrics_of($1) s) m
           LEFT JOIN defidata.token l ON l.symbol = m.token
           LEFT JOIN defidata.builtin_token b ON b.symbol = m.token
@@ -100,58 +116,95 @@ BEGIN
         $sql$, hour);
 END
 $$;
-COMMENT ON FUNCTION defidata.publish_token_stats(timestamptz) IS 'brings token_stats to an hour and returns how many rows changed';
+COMMENT ON FUNCTION defidata.publish_token_stats(timestamptz) IS
+    'brings token_stats to an hour and returns how many rows changed';
+
+CREATE FUNCTION defidata.publish_day(due date, latest timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    open_day  constant timestamptz := (SELECT o.day FROM defidata.open_day o);
+    day_start constant timestamptz := due::timestamp AT TIME ZONE 'UTC';
+    day_end   constant timestamptz :=
+        least(day_start + interval '24 hours', latest + interval '1 hour');
+    changed   bigint;
+BEGIN
+    INSERT INTO defidata.daily_mentions AS d (day, mentions, tokens, observed_hours)
+    SELECT due, COALESCE(sum(h.mentions), 0),
+           (SELECT count(*) FROM defidata.mention_series s
+             WHERE s.start = defidata.part_of(day_start, open_day)
+               AND defidata.mentions_between(s.series, day_start, day_end) > 0),
+           count(*) FILTER (WHERE h.observed)
+      FROM defidata.hours h
+     WHERE h.hour >= day_start AND h.hour < day_end
+    ON CONFLICT (day) DO UPDATE
+       SET mentions = excluded.mentions, tokens = excluded.tokens,
+           observed_hours = excluded.observed_hours
+     WHERE (d.mentions, d.tokens, d.observed_hours)
+           IS DISTINCT FROM (excluded.mentions, excluded.tokens, excluded.observed_hours);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    UPDATE defidata.hours h SET published = true
+     WHERE h.hour >= day_start AND h.hour < day_end AND NOT h.published;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION defidata.publish_day(date, timestamptz) IS
+    'sums the hours of a day up to the latest one and returns how many rows changed';
 
 -- Days are summed from the hours that changed since the last publish; the
 -- latest hour is the end of what readers see.
 CREATE FUNCTION defidata.publish_days(latest timestamptz) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    open_day constant timestamptz := (SELECT o.day FROM defidata.open_day o);
-    due      date;
-    day_start timestamptz;
-    day_end timestamptz;
-    changed bigint;
-    total   bigint := 0;
+    due   date;
+    total bigint := 0;
 BEGIN
     FOR due IN SELECT DISTINCT (h.hour AT TIME ZONE 'UTC')::date AS day FROM defidata.hours h
                 WHERE NOT h.published AND h.summed AND h.hour <= latest ORDER BY 1 LOOP
-        day_start := due::timestamp AT TIME ZONE 'UTC';
-        day_end := least(day_start + interval '24 hours', latest + interval '1 hour');
-        INSERT INTO defidata.daily_mentions AS d (day, mentions, tokens, observed_hours)
-        SELECT due, COALESCE(sum(h.mentions), 0),
-               (SELECT count(*) FROM defidata.mention_series s
-                 WHERE s.start = defidata.part_of(day_start, open_day)
-                   AND defidata.mentions_between(s.series, day_start, day_end) > 0),
-               count(*) FILTER (WHERE h.observed)
-          FROM defidata.hours h WHERE h.hour >= day_start AND h.hour < day_end
-        ON CONFLICT (day) DO UPDATE SET mentions = excluded.mentions, tokens = excluded.tokens, observed_hours = excluded.observed_hours
-         WHERE (d.*) IS DISTINCT FROM (excluded.*);
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        total := total + changed;
-        UPDATE defidata.hours h SET published = true WHERE h.hour >= day_start AND h.hour < day_end AND NOT h.published;
+        total := total + defidata.publish_day(due, latest);
     END LOOP;
     RETURN total;
 END
 $$;
-COMMENT ON FUNCTION defidata.publish_days(timestamptz) IS 'brings daily_mentions up to the latest settled hour and returns how many rows changed';
+COMMENT ON FUNCTION defidata.publish_days(timestamptz) IS
+    'brings daily_mentions up to the latest settled hour and returns how many rows changed';
 
 CREATE FUNCTION defidata.fill_boards() RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    ranked  record;
-    changed bigint := 0;
 BEGIN
-    FOR ranked IN SELECT r.board, r.tokens FROM defidata.rank_tokens() r LOOP
-        changed := changed + defidata.replace_contents(format('defidata.%I', ranked.board)::regclass,
-                                                       defidata.board_query(ranked.board, ranked.tokens), NULL);
-    END LOOP;
-    RETURN changed;
+    PERFORM defidata.restore_boards();
+    RETURN COALESCE((SELECT sum(defidata.fill_board(r.board, r.tokens))
+                       FROM defidata.rank_tokens() r), 0);
 END
 $$;
-COMMENT ON FUNCTION defidata.fill_boards() IS 'fills every board from token_stats and returns how many rows changed';
+COMMENT ON FUNCTION defidata.fill_boards() IS
+    'fills every board from token_stats and returns how many ranks changed';
+
+-- A full queue would fail the transaction at its commit.
+CREATE FUNCTION defidata.queue_usage() RETURNS float8
+    LANGUAGE sql VOLATILE
+    RETURN pg_catalog.pg_notification_queue_usage();
+COMMENT ON FUNCTION defidata.queue_usage() IS 'which share of the queue of NOTIFY is full';
+
+CREATE FUNCTION defidata.notify(channel text, payload json) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF defidata.queue_usage() > 0.5 THEN
+        RAISE WARNING 'channel % is not notified, since the queue of NOTIFY is % %% full',
+                      channel, round(100 * defidata.queue_usage())
+            USING HINT = 'A session that listens has been in a transaction for long: '
+                         'the oldest xact_start in pg_stat_activity.';
+        RETURN;
+    END IF;
+    PERFORM pg_notify(channel, payload::text);
+END
+$$;
+COMMENT ON FUNCTION defidata.notify(text, json) IS
+    'notifies a channel; where the queue is more than half full a WARNING instead';
 
 -- A new generation: its record, its history, and word to whoever listens.
 CREATE FUNCTION defidata.announce(latest timestamptz) RETURNS void
@@ -161,20 +214,27 @@ DECLARE
     current record;
     board   text;
 BEGIN
-    UPDATE defidata.publication p SET generation = p.generation + 1, latest_hour = latest, published_at = clock_timestamp()
+    UPDATE defidata.publication p
+       SET generation = p.generation + 1, latest_hour = latest, published_at = clock_timestamp()
     RETURNING p.* INTO current;
-    INSERT INTO defidata.publication_history VALUES (current.generation, current.latest_hour, current.published_at);
+    INSERT INTO defidata.publication_history (generation, latest_hour, published_at)
+    VALUES (current.generation, current.latest_hour, current.published_at);
     UPDATE defidata.hours h SET first_published_at = defidata.revision_time()
      WHERE h.hour = latest AND h.first_published_at IS NULL;
-    FOR board IN SELECT b.name FROM defidata.board b LOOP
+    FOR board IN SELECT b.name FROM defidata.board b WHERE defidata.has_board_table(b.name) LOOP
         EXECUTE format('INSERT INTO defidata.board_history (generation, board, rank, token, value)'
-                       ' SELECT $1, $2, t.rank, t.token, t.value FROM defidata.%I t', board) USING current.generation, board;
+                       ' SELECT $1, $2, t.rank, t.token, t.value FROM %s t',
+                       defidata.board_table(board)) USING current.generation, board;
     END LOOP;
     PERFORM defidata.publish_documents();
-    PERFORM pg_notify('defidata', json_build_object('generation', current.generation, 'latest_hour', to_jsonb(current.latest_hour AT TIME ZONE 'UTC') #>> '{}' || 'Z')::text);
+    PERFORM defidata.notify('defidata', json_build_object(
+        'generation', current.generation,
+        'latest_hour', to_jsonb(current.latest_hour AT TIME ZONE 'UTC') #>> '{}' || 'Z'));
 END
 $$;
-COMMENT ON FUNCTION defidata.announce(timestamptz) IS 'makes a new generation of publication, board history and documents and notifies the channel defidata';
+COMMENT ON FUNCTION defidata.announce(timestamptz) IS
+'makes a new generation of publication, board history and documents and notifies the channel
+defidata';
 
 CREATE FUNCTION defidata.publish_boards() RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -188,7 +248,8 @@ BEGIN
     RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION defidata.publish_boards() IS 'fills the boards from token_stats as it stands, as a new generation where one changed';
+COMMENT ON FUNCTION defidata.publish_boards() IS
+    'fills the boards from token_stats as it stands, as a new generation where one changed';
 
 CREATE FUNCTION defidata.publish() RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -202,8 +263,10 @@ BEGIN
     IF latest IS NULL THEN
         RETURN 0;
     END IF;
-    changed := defidata.publish_token_stats(latest) + defidata.fill_boards() + defidata.publish_days(latest);
-    IF changed > 0 OR latest IS DISTINCT FROM (SELECT p.latest_hour FROM defidata.publication p) THEN
+    changed := defidata.publish_token_stats(latest) + defidata.fill_boards()
+               + defidata.publish_days(latest);
+    IF changed > 0
+       OR latest IS DISTINCT FROM (SELECT p.latest_hour FROM defidata.publication p) THEN
         PERFORM defidata.announce(latest);
     END IF;
     PERFORM defidata.compare_streams();
@@ -211,33 +274,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.publish() IS 'the publish stage; see defidata_publish';
-
-CREATE FUNCTION defidata.add_board(name text, metric text, direction text, min_mentions double precision,
-                                   size integer) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM defidata.lock('writer');
-    PERFORM defidata.setup_board(name, metric, direction, min_mentions, size);
-    IF EXISTS (SELECT FROM defidata.token_stats) THEN
-        PERFORM defidata.publish_boards();
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION defidata.add_board(text, text, text, double precision, integer) IS 'makes the table defidata.NAME with the top SIZE tokens by a column of token_stats, filled at once and by every publish. 22023 for a bad argument, 42P07 where the name is taken';
-
-CREATE FUNCTION defidata.drop_board(name text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM defidata.lock('writer');
-    DELETE FROM defidata.board b WHERE b.name = drop_board.name;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'board % does not exist', quote_nullable(left(name, 80)) USING ERRCODE = 'undefined_object',
-            HINT = 'SELECT name FROM defidata.board lists the boards.';
-    END IF;
-    EXECUTE format('DROP TABLE defidata.%I', name);
-    PERFORM defidata.publish_documents();
-END
-$$;
-COMMENT ON FUNCTION defidata.drop_board(text) IS 'drops a board and its table; its history stays. 42704 where there is no such board';

@@ -15,10 +15,9 @@ BEGIN
     );
     ALTER TABLE defidata.layout ADD COLUMN step integer NOT NULL DEFAULT 0;
     ALTER TABLE defidata.layout ALTER COLUMN step DROP DEFAULT;
-    PERFORM defidata.complete_board(b.name) FROM defidata.board b;
 END
 $$;
-COMMENT ON FUNCTION defidata.step_1() IS 'locks that are rows; names and counts of 24 hours on boards';
+COMMENT ON FUNCTION defidata.step_1() IS 'locks that are rows';
 
 -- Step 2: thin, marked, incomplete and expired hours.
 CREATE FUNCTION defidata.step_2() RETURNS void
@@ -269,7 +268,8 @@ BEGIN
         EXECUTE format('SELECT defidata.step_%s()', step);
     END LOOP;
     PERFORM defidata.comment_tables(), defidata.setup_views(), defidata.drop_former(),
-            defidata.setup_rows(), defidata.renew_grants();
+            defidata.setup_rows(), defidata.restore_boards(), defidata.renew_grants();
+    PERFORM defidata.comment_board(b.name) FROM defidata.board b WHERE defidata.has_board(b.name);
     PERFORM defidata.publish_documents();
     DELETE FROM defidata.layout;
     INSERT INTO defidata.layout (version, step) VALUES (present, defidata.latest_step());

@@ -33,5 +33,6 @@ DROP FUNCTION
     defidata.metrics_query(text, text, text),
     defidata.lock_key(text),
     defidata.server_view(oid, text),
+    defidata.replace_contents(regclass, text, timestamptz),
     defidata.count_hours(timestamptz, timestamptz[], defidata.series[]),
     defidata.price_change(float8, float8);

@@ -55,7 +55,9 @@ SELECT is(found.columns, c.columns, 'columns of ' || c.relation)
                   FROM pg_attribute a WHERE a.attrelid = to_regclass('defidata.' || c.relation) AND a.attnum > 0 AND NOT a.attisdropped
                    AND ', ' || c.columns || ',' LIKE '%, ' || a.attname || ' %') found
  ORDER BY c.relation;
-SELECT is((SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = to_regclass('defidata.' || relation) AND contype = 'p'),
+-- a board is a view over the table of the same name behind an underscore
+SELECT is((SELECT pg_get_constraintdef(oid) FROM pg_constraint
+            WHERE conrelid = COALESCE(to_regclass('defidata._' || relation), to_regclass('defidata.' || relation)) AND contype = 'p'),
           'PRIMARY KEY (' || key || ')', 'key of ' || relation)
   FROM contract WHERE key IS NOT NULL ORDER BY relation;
 SELECT is_empty($$SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -88,6 +90,7 @@ INSERT INTO entry_point VALUES
     ('defidata_load_prices', 'document jsonb, currency text DEFAULT NULL::text, asset text DEFAULT NULL::text, OUT stored bigint, OUT rejected bigint', 'record', 'v u f'),
     ('defidata_history', 'token text, span interval DEFAULT ''7 days''::interval', 'TABLE(hour timestamp with time zone, mentions bigint, sentiment double precision, price double precision)', 'v u f'),
     ('defidata_add_board', 'name text, metric text, direction text DEFAULT ''desc''::text, min_mentions double precision DEFAULT 240, size integer DEFAULT 10', 'void', 'v u f'),
+    ('defidata_set_board', 'name text, metric text DEFAULT NULL::text, direction text DEFAULT NULL::text, min_mentions double precision DEFAULT NULL::double precision, size integer DEFAULT NULL::integer', 'void', 'v u f'),
     ('defidata_drop_board', 'name text', 'void', 'v u f'),
     ('defidata_board_as_of', 'board text, at timestamp with time zone', 'TABLE(rank integer, token text, value double precision, generation bigint, latest_hour timestamp with time zone)', 's u f'),
     ('defidata_set', 'name text, value text', 'void', 'v u f'),

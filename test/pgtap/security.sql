@@ -70,13 +70,13 @@ INSERT INTO matrix VALUES ('CALL defidata_run()', '42501', '42501', '42501', '2D
 INSERT INTO matrix (statement) SELECT unnest(ARRAY[
     $$SELECT defidata_set('symbol_pattern', '.')$$, $$UPDATE defidata.setting SET value = '.' WHERE name = 'symbol_pattern'$$, $$INSERT INTO defidata.token VALUES ('EVIL')$$,
     'DELETE FROM defidata.token', $$SELECT defidata_attach('evil', 'mentions', 'pg_authid')$$, $$SELECT defidata_detach('remote')$$, $$SELECT defidata_attach_server('nothing')$$,
-    $$UPDATE defidata.source SET relation = 'pg_authid'$$, 'TABLE defidata.source', $$SELECT defidata_add_board('evil', 'sma_24h')$$, $$SELECT defidata_drop_board('trending')$$,
+    $$UPDATE defidata.source SET relation = 'pg_authid'$$, 'TABLE defidata.source', $$SELECT defidata_add_board('evil', 'sma_24h')$$, $$SELECT defidata_drop_board('trending')$$, $$SELECT defidata_set_board('trending')$$,
     $$INSERT INTO defidata.board VALUES ('evil', 'sma_24h', 'asc', 0, 10)$$, $$SELECT defidata_grant('tap_reader', 'operator')$$, $$SELECT defidata_revoke('tap_operator')$$, 'SELECT defidata_mark_hours(now(), now(), true)', 'TABLE defidata.lock', 'SELECT defidata_reclean()', 'SELECT defidata_expire()',
     $$SELECT defidata_load_prices('[]')$$, 'SELECT defidata_schedule()', 'SELECT defidata_unschedule()', 'SELECT defidata_setup()', 'DELETE FROM defidata.raw_mentions',
-    'TRUNCATE defidata.trending', 'UPDATE defidata.publication SET generation = 0', 'DELETE FROM defidata.runs', 'ALTER TABLE defidata.token_stats DISABLE TRIGGER ALL',
-    'DROP TABLE defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
+    'TRUNCATE defidata._trending', 'DELETE FROM defidata.trending', 'UPDATE defidata.publication SET generation = 0', 'DELETE FROM defidata.runs', 'ALTER TABLE defidata.token_stats DISABLE TRIGGER ALL',
+    'DROP TABLE defidata._trending', 'DROP VIEW defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
     'SELECT defidata.setup()', $$SELECT defidata.attach('evil', 'mentions', 'pg_authid', '{}')$$, $$SELECT defidata.source_sql('remote')$$, $$SELECT defidata.parse_number('1')$$,
-    $$SELECT defidata.replace_contents('defidata.trending', 'SELECT 1', now())$$, $$SELECT defidata.copy_part('remote', 'true', now(), now(), NULL, NULL, now(), NULL, NULL)$$,
+    $$SELECT defidata.replace_token_stats('SELECT 1', now())$$, $$SELECT defidata.fill_board('trending', '{BTC}')$$, $$SELECT defidata.copy_part('remote', 'true', now(), now(), NULL, NULL, now(), NULL, NULL)$$,
     $$SELECT defidata.survey('remote; --', now(), now(), true, true)$$, 'SELECT passwd FROM pg_shadow', 'SELECT umoptions FROM pg_user_mapping']);
 SELECT is(ARRAY[attempt('tap_stranger', statement), attempt('tap_reader', statement), attempt('tap_analyst', statement), attempt('tap_operator', statement)],
           ARRAY[stranger, reader, analyst, operator], left(statement, 80)) FROM matrix;
