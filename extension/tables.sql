@@ -187,7 +187,7 @@ CREATE TABLE defidata.quote_series (
     price float8[] NOT NULL,            -- its price
     PRIMARY KEY (asset, source, token, currency, day)
 );
-CREATE INDEX ON defidata.quote_series (day);
+CREATE INDEX ON defidata.quote_series ((day AT TIME ZONE 'UTC'));
 
 -- facts that stand no longer: what they were before a change of an hour that was over
 CREATE TABLE defidata.fact_revision (

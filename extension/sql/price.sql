@@ -58,7 +58,9 @@ BEGIN
               FROM (SELECT s.asset, s.source, s.token, s.spelled,
                            s.at[width_bucket(as_of, s.at)] AS at
                       FROM defidata.quote_series s
-                     WHERE s.day > since - interval '24 hours' AND s.day <= as_of
+                     WHERE s.day AT TIME ZONE 'UTC'
+                           > (since - interval '24 hours') AT TIME ZONE 'UTC'
+                       AND s.day AT TIME ZONE 'UTC' <= as_of AT TIME ZONE 'UTC'
                        AND s.currency IN ('', in_currency)) q
              WHERE q.at > since
              ORDER BY q.asset, q.source, q.token, q.at DESC) n;
@@ -68,8 +70,9 @@ BEGIN
            p.market_cap
       FROM unnest(newest.assets, newest.sources, newest.tokens, newest.spelled, newest.ats)
            n (asset, source, token, spelled, at)
-      JOIN defidata.prices p ON p.token = n.token AND p.at = n.at AND p.asset = n.asset
-                                AND p.source = n.source
+      -- so that the key cannot be taken for it, which has all quotes of an instant
+      JOIN defidata.prices p ON p.token = n.token AND p.at = n.at
+           AND (p.asset, p.source) IS NOT DISTINCT FROM (n.asset, n.source)
      WHERE p.reason IS NULL AND COALESCE(p.currency, in_currency) = in_currency
      ORDER BY n.asset, n.source, n.token, p.id DESC;
 END
@@ -100,7 +103,7 @@ CREATE FUNCTION defidata.choose_assets(hour timestamptz)
                    price float8, change_24h float8, market_cap float8)
     LANGUAGE plpgsql ROWS 10000
     SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
-    SET plan_cache_mode = force_custom_plan SET enable_mergejoin = off
+    SET plan_cache_mode = force_custom_plan SET enable_mergejoin = off SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -2,6 +2,10 @@
 --
 -- defidata.prices holds every quote, a row each.  Publishing reads the series, which have
 -- thousands of rows where prices has millions, and of prices only the newest quotes.
+--
+-- The days of an asset are found by the key, the assets of a day by an index on the day
+-- as an expression.  So each statement can take but one of them, whatever is known of the
+-- table.
 
 CREATE FUNCTION defidata.currency_name(currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -18,6 +22,29 @@ CREATE FUNCTION defidata.quote_day(at timestamptz) RETURNS timestamptz
 COMMENT ON FUNCTION defidata.quote_day(timestamptz) IS
     'start of the day, in UTC, in whose row of quote_series a quote stands';
 
+-- A function of its own, so that it is a question to the shards where prices is
+-- distributed, whatever is done with its answer.
+CREATE FUNCTION defidata.accepted_quotes(
+    source text, from_at timestamptz, until_at timestamptz)
+    RETURNS TABLE (asset text, token text, currency text, day timestamptz, at timestamptz,
+                   id text, price float8, spelled boolean)
+    LANGUAGE plpgsql STABLE ROWS 100000
+    SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT p.asset, p.token, COALESCE(p.currency, ''), defidata.quote_day(p.at), p.at, p.id,
+           p.price, lower(btrim(p.symbol)) = lower(p.token)
+      FROM defidata.prices p
+     WHERE p.source = accepted_quotes.source AND p.at >= from_at AND p.at < until_at
+       -- a longer name finds no room in an index, and is none
+       AND p.reason IS NULL AND octet_length(p.asset) <= 1024;
+END
+$$;
+COMMENT ON FUNCTION defidata.accepted_quotes(text, timestamptz, timestamptz) IS
+    'the accepted quotes of a source from from_at until until_at. spelled: whether the raw symbol'
+    ' is the token but for case';
+
 -- A row has the quotes of its day in the order of time; of those of one instant the
 -- last counts, by id.
 CREATE FUNCTION defidata.fill_quote_series(
@@ -26,28 +53,27 @@ CREATE FUNCTION defidata.fill_quote_series(
     SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
     SET plan_cache_mode = force_custom_plan SET enable_mergejoin = off SET enable_nestloop = off
 AS $$
+DECLARE
+    first_day constant timestamptz := defidata.quote_day(from_at);
 BEGIN
     INSERT INTO defidata.quote_series AS s (asset, source, token, currency, day, spelled,
                                             at, price)
-    SELECT q.asset, q.source, q.token, q.currency, q.day, bool_or(q.spelled),
+    SELECT q.asset, fill_quote_series.source, q.token, q.currency, q.day, bool_or(q.spelled),
            array_agg(q.at), array_agg(q.price)
-      FROM (SELECT DISTINCT ON (p.asset, p.source, p.token, p.currency, p.day, p.at) p.*
-              FROM (SELECT p.asset, p.source, p.token, COALESCE(p.currency, '') AS currency,
-                           defidata.quote_day(p.at) AS day, p.at, p.id, p.price,
-                           lower(btrim(p.symbol)) = lower(p.token) AS spelled
-                      FROM defidata.prices p
-                     WHERE p.source = fill_quote_series.source AND p.reason IS NULL
-                       AND p.at >= from_at AND p.at < until_at
-                       -- a longer name finds no room in an index, and is none
-                       AND octet_length(p.asset) <= 1024) p
-              LEFT JOIN (SELECT * FROM defidata.quote_series k
-                          WHERE k.day >= defidata.quote_day(from_at) AND k.day < until_at) k
-                     ON k.asset = p.asset AND k.source = p.source AND k.token = p.token
-                        AND k.currency = p.currency AND k.day = p.day
-             WHERE k.at IS NULL OR p.at > k.at[cardinality(k.at)]
+      FROM (SELECT DISTINCT ON (p.asset, p.token, p.currency, p.day, p.at) p.*
+              FROM defidata.accepted_quotes(source, from_at, until_at) p
+              LEFT JOIN (SELECT k.asset, k.token, k.currency, k.day,
+                                k.at[cardinality(k.at)] AS last
+                           FROM defidata.quote_series k
+                          WHERE k.day AT TIME ZONE 'UTC' >= first_day AT TIME ZONE 'UTC'
+                            AND k.day AT TIME ZONE 'UTC' < until_at AT TIME ZONE 'UTC'
+                            AND k.source = fill_quote_series.source) k
+                     ON k.asset = p.asset AND k.token = p.token AND k.currency = p.currency
+                        AND k.day = p.day
+             WHERE k.last IS NULL OR p.at > k.last
              -- in this order the arrays are filled
-             ORDER BY p.asset, p.source, p.token, p.currency, p.day, p.at, p.id DESC) q
-     GROUP BY q.asset, q.source, q.token, q.currency, q.day
+             ORDER BY p.asset, p.token, p.currency, p.day, p.at, p.id DESC) q
+     GROUP BY q.asset, q.token, q.currency, q.day
     ON CONFLICT ON CONSTRAINT quote_series_pkey DO UPDATE
        SET spelled = s.spelled OR excluded.spelled, at = s.at || excluded.at,
            price = s.price || excluded.price;
@@ -79,7 +105,9 @@ BEGIN
              GROUP BY p.asset, defidata.quote_day(p.at)) f;
     IF corrected THEN
         DELETE FROM defidata.quote_series s
-         WHERE s.source = extend_quote_series.source AND s.day = ANY (fresh.days);
+         WHERE s.source = extend_quote_series.source
+           AND s.day AT TIME ZONE 'UTC' = ANY (ARRAY(
+               SELECT DISTINCT d AT TIME ZONE 'UTC' FROM unnest(fresh.days) d));
     ELSE
         DELETE FROM defidata.quote_series s
          USING unnest(fresh.assets, fresh.days, fresh.firsts) f (asset, day, first)
