@@ -223,6 +223,7 @@ update_first_release()
 {
 	local before
 
+	install_packages "postgresql-$1"
 	make -C ../defidata-1.0 -s PG_CONFIG="$(command -v "/usr/lib/postgresql/$1/bin/pg_config")" install
 	pg_createcluster "$1" trial --locale=C.UTF-8 --start
 	make_remote
