@@ -16,7 +16,7 @@ PARTS = schema builtin_token metric_list series operator clean \
 	facts hours revision compute metrics as_of history \
 	price_document price_load price study \
 	board ranking document publish configure \
-	distribute grant setup \
+	distribute grant owner setup \
 	record run backfill reconcile maintain \
 	legacy schedule status report \
 	api_owner api_operator api_reader rights

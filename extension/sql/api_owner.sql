@@ -7,11 +7,14 @@
 CREATE FUNCTION @extschema@.defidata_setup() RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    SELECT defidata.take_over();
     SELECT defidata.setup();
 END;
 COMMENT ON FUNCTION @extschema@.defidata_setup() IS
 'creates the tables in schema defidata, or brings them up to date after ALTER EXTENSION UPDATE;
-every call that needs them does this too';
+every call that needs them does this too. Takes over tables that belong to another role than the
+extension does, as after a restore by somebody else; 42501 that names what stands against it, where
+a trigger, rule, policy, default or index on them uses code of another role';
 
 --
 -- Sources

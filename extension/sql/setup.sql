@@ -251,6 +251,7 @@ BEGIN
             HINT = 'Reconnect if the extension was updated after this session began; '
                    'otherwise install the library of its version.';
     END IF;
+    PERFORM defidata.check_owner();
     -- the last thing that setup makes tells that all is there; this is the way
     -- of nearly every call
     IF to_regclass('defidata.layout') IS NOT NULL THEN
