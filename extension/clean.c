@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(defidata_explain);
 
 /* how defidata_explain calls each Rule */
 static const char *const rule_names[] = {
-	"list", "pattern", "empty", "too long", "disabled", "no match"
+	"list", "pattern", "empty", "too long", "disabled", "no value", "no match"
 };
 
 /* SkipSpace drops white space before a text. */
@@ -42,8 +42,11 @@ SkipSpace(const char **text, int *length)
 	}
 }
 
-/* Strip drops surrounding white space, one leading dollar and what follows it. */
-static void
+/*
+ * Strip drops surrounding white space, one leading dollar and what follows it,
+ * and tells whether there was a dollar.
+ */
+static bool
 Strip(const char **text, int *length)
 {
 	while (*length > 0 && ascii_is_space((*text)[*length - 1]))
@@ -52,12 +55,12 @@ Strip(const char **text, int *length)
 		(*length)--;
 	}
 	SkipSpace(text, length);
-	if (*length > 0 && **text == '$')
-	{
-		(*text)++;
-		(*length)--;
-		SkipSpace(text, length);
-	}
+	if (*length == 0 || **text != '$')
+		return false;
+	(*text)++;
+	(*length)--;
+	SkipSpace(text, length);
+	return true;
 }
 
 /* IsTooLong counts characters only where bytes leave a doubt. */
@@ -86,8 +89,35 @@ HeadIsTooLong(Datum raw)
 	head = DatumGetTextPSlice(raw, 0, HEAD_BYTES);
 	symbol = VARDATA_ANY(head);
 	length = VARSIZE_ANY_EXHDR(head);
-	Strip(&symbol, &length);
+	(void) Strip(&symbol, &length);
 	return length > MAX_SYMBOL_BYTES;
+}
+
+/* what collectors write where they have no symbol, in lower case */
+static const char *const no_values[] = {
+	"nan", "null", "none", "undefined", "n/a", "na", "nil"
+};
+
+/* StandsForNoValue tells such words, in any case. */
+static bool
+StandsForNoValue(const char *text, int length)
+{
+	for (int i = 0; i < (int) lengthof(no_values); i++)
+	{
+		if ((int) strlen(no_values[i]) == length &&
+			pg_strncasecmp(text, no_values[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* IsOwn tells whether the user's own list has a text as it stands. */
+static bool
+IsOwn(const Rules *rules, const char *text, int length)
+{
+	const MatcherSpelling *listed = matcher_find(rules->matcher, text, length);
+
+	return listed != NULL && !listed->builtin && (int) listed->length == length;
 }
 
 /* Judge applies the rules to a stripped text. */
@@ -142,6 +172,7 @@ Verdict
 Clean(Datum raw)
 {
 	Verdict		verdict = {RULE_TOO_LONG, NULL, 0};
+	Rules	   *rules;
 	text	   *value;
 	const char *symbol;
 	int			length;
@@ -151,8 +182,14 @@ Clean(Datum raw)
 	value = DatumGetTextPP(raw);
 	symbol = VARDATA_ANY(value);
 	length = VARSIZE_ANY_EXHDR(value);
-	Strip(&symbol, &length);
-	return JudgeAgain(GetRules(), symbol, length);
+	rules = GetRules();
+	if (!Strip(&symbol, &length) && StandsForNoValue(symbol, length) &&
+		!IsOwn(rules, symbol, length))
+	{
+		verdict.rule = RULE_NO_VALUE;
+		return verdict;
+	}
+	return JudgeAgain(rules, symbol, length);
 }
 
 /* Token makes the token of a verdict, or NULL if there is none. */

@@ -37,6 +37,7 @@ typedef enum Rule
 	RULE_EMPTY,
 	RULE_TOO_LONG,
 	RULE_DISABLED,
+	RULE_NO_VALUE,
 	RULE_NO_MATCH
 } Rule;
 

@@ -105,6 +105,14 @@ SELECT token = E'QZX-Q\u00E9Q' AS folded, rule FROM defidata_explain(E'qzx-q\u00
 SELECT token, rule FROM defidata_explain('qzx');
 ROLLBACK;
 
+-- Words that stand for no value are no tokens, unless a dollar or the user's own list says so.
+BEGIN;
+SELECT raw, (defidata_explain(raw)).* FROM unnest(ARRAY['nan', 'NaN', ' None ', 'null', 'UNDEFINED', 'n/a',
+	'na', 'nil', '$nil', '$NAN', 'nano', 'n/a/x', 'Non']) raw;
+INSERT INTO defidata.token (symbol, enabled) VALUES ('NONE', true), ('NIL', false);
+SELECT raw, (defidata_explain(raw)).* FROM unnest(ARRAY['none', 'nil', 'nan']) raw;
+ROLLBACK;
+
 -- A naive twin, which reads the tables each time.
 BEGIN;
 CREATE FUNCTION pg_temp.folded(t text) RETURNS text LANGUAGE sql AS $$
@@ -118,9 +126,10 @@ DECLARE
 	white CONSTANT text := E' \t\n\x0b\f\r';
 	match text := (SELECT value FROM defidata.setting WHERE name = 'match');
 	stripped text := btrim(raw, white);
+	dollar boolean := left(stripped, 1) = '$';
 	listed record;
 BEGIN
-	IF left(stripped, 1) = '$' THEN
+	IF dollar THEN
 		stripped := ltrim(substr(stripped, 2), white);
 	END IF;
 	IF coalesce(stripped, '') = '' THEN
@@ -128,6 +137,10 @@ BEGIN
 		RETURN;
 	ELSIF char_length(stripped) > 64 THEN
 		rule := 'too long';
+		RETURN;
+	ELSIF NOT dollar AND lower(stripped COLLATE "C") IN ('nan', 'null', 'none', 'undefined', 'n/a', 'na', 'nil')
+	  AND NOT EXISTS (SELECT FROM defidata.token t WHERE pg_temp.folded(t.symbol) = pg_temp.folded(stripped)) THEN
+		rule := 'no value';
 		RETURN;
 	END IF;
 
@@ -155,10 +168,10 @@ END $$;
 
 -- a built-in list small enough for it
 DELETE FROM defidata.builtin_token
-WHERE symbol NOT IN ('BTC', 'ETH', '1INCH', 'SUSHI', 'stETH', 'USDC', 'USDC.e');
+WHERE symbol NOT IN ('NIL', 'BTC', 'ETH', '1INCH', 'SUSHI', 'stETH', 'USDC', 'USDC.e');
 INSERT INTO defidata.token (symbol, enabled) VALUES
 	('btc', true), ('BTCB', true), ('bTcB', true), ('B', true), ('b2', false),
-	('Eth', false), ('usdc.', true), (E'USDC.e\u00E9', true), ('S', false);
+	('Eth', false), ('usdc.', true), ('None', true), ('na', false), (E'USDC.e\u00E9', true), ('S', false);
 
 CREATE TEMP TABLE samples AS
 SELECT DISTINCT string_agg(pieces[1 + ('x' || substr(md5(i || ',' || k), 1, 6))::bit(24)::int
@@ -167,7 +180,8 @@ FROM (SELECT ARRAY['BTC', 'btc', 'Btc', 'BTCB', 'bTCb', 'B', 'b2', 'ETH', 'eth',
 		'Eth', 'USDC', 'usdc', '.', 'e', 'E', E'\u00E9', E'\u00C9', '1INCH',
 		'1inch', 'stETH', 'Susi', 'Sushi', 'q', 'Z9', '0', '$', ' ', E'\t',
 		E'\x0b', '/', '-', '''', '_', '@', '[', '`', '{', ':', E'\u00A0',
-		E'\u0410', E'\u216B', E'\U0001F680', 'abcdefghijklmnopqrstuvwxyz']) p(pieces),
+		E'\u0410', E'\u216B', E'\U0001F680', 'nan', 'NaN', 'n/a', 'None', 'nil', 'na',
+		'abcdefghijklmnopqrstuvwxyz']) p(pieces),
 	generate_series(1, 4000) i, generate_series(1, 1 + i % 5) k
 GROUP BY i;
 SELECT count(*) > 2500 AS enough FROM samples;

@@ -16,7 +16,7 @@ CREATE FUNCTION @extschema@.defidata_explain(raw text, OUT token text, OUT rule 
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.defidata_explain(text) IS
 'The token of a raw symbol and the rule behind it: list or pattern; or with a NULL token empty
-(NULL also), too long, disabled or no match. Raises what defidata_clean raises.';
+(NULL also), too long, disabled, no value or no match. Raises what defidata_clean raises.';
 
 --
 -- Readers
