@@ -187,7 +187,8 @@ CREATE TABLE defidata.quote_series (
     price float8[] NOT NULL,            -- its price
     PRIMARY KEY (asset, source, token, currency, day)
 );
-CREATE INDEX ON defidata.quote_series ((day AT TIME ZONE 'UTC'));
+CREATE INDEX ON defidata.quote_series
+    (date_bin('24 hours', day, '2001-01-01 00:00:00+00'));
 
 -- facts that stand no longer: what they were before a change of an hour that was over
 CREATE TABLE defidata.fact_revision (

@@ -30,7 +30,7 @@ COMMENT ON FUNCTION defidata.reclean_mentions(timestamptz, timestamptz) IS 'clea
 
 CREATE FUNCTION defidata.reclean_prices() RETURNS bigint
     LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp SET jit = off
+    SET search_path = pg_catalog, pg_temp SET jit = off SET enable_nestloop = off
 AS $$
 DECLARE
     judged record;

@@ -45,6 +45,7 @@ CREATE FUNCTION defidata.newest_quotes(as_of timestamptz)
     SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
     SET plan_cache_mode = force_custom_plan
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+    SET enable_material = off
 AS $$
 DECLARE
     since       constant timestamptz := as_of - defidata.setting_value('price_max_age')::interval;
@@ -58,23 +59,25 @@ BEGIN
               FROM (SELECT s.asset, s.source, s.token, s.spelled,
                            s.at[width_bucket(as_of, s.at)] AS at
                       FROM defidata.quote_series s
-                     WHERE s.day AT TIME ZONE 'UTC'
-                           > (since - interval '24 hours') AT TIME ZONE 'UTC'
-                       AND s.day AT TIME ZONE 'UTC' <= as_of AT TIME ZONE 'UTC'
+                     WHERE defidata.quote_day(s.day) > since - interval '24 hours'
+                       AND defidata.quote_day(s.day) <= as_of
                        AND s.currency IN ('', in_currency)) q
              WHERE q.at > since
              ORDER BY q.asset, q.source, q.token, q.at DESC) n;
     RETURN QUERY
-    SELECT DISTINCT ON (n.asset, n.source, n.token)
-           n.asset, n.source, n.token, n.spelled, n.at, p.price, p.change_24h, p.volume_24h,
-           p.market_cap
-      FROM unnest(newest.assets, newest.sources, newest.tokens, newest.spelled, newest.ats)
-           n (asset, source, token, spelled, at)
-      -- so that the key cannot be taken for it, which has all quotes of an instant
-      JOIN defidata.prices p ON p.token = n.token AND p.at = n.at
-           AND (p.asset, p.source) IS NOT DISTINCT FROM (n.asset, n.source)
-     WHERE p.reason IS NULL AND COALESCE(p.currency, in_currency) = in_currency
-     ORDER BY n.asset, n.source, n.token, p.id DESC;
+    SELECT *
+      FROM (SELECT DISTINCT ON (n.asset, n.source, n.token)
+                   n.asset, n.source, n.token, n.spelled, n.at, p.price, p.change_24h,
+                   p.volume_24h, p.market_cap
+              FROM unnest(newest.assets, newest.sources, newest.tokens, newest.spelled,
+                          newest.ats) n (asset, source, token, spelled, at)
+              -- a left join, so that it begins with the few; and without the columns of the
+              -- key, which has all quotes of an instant
+              LEFT JOIN defidata.prices p ON p.token = n.token AND p.at = n.at
+                   AND (p.asset, p.source) IS NOT DISTINCT FROM (n.asset, n.source)
+                   AND p.reason IS NULL AND COALESCE(p.currency, in_currency) = in_currency
+             ORDER BY n.asset, n.source, n.token, p.id DESC NULLS LAST) k
+     WHERE k.price IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION defidata.newest_quotes(timestamptz) IS

@@ -3,9 +3,9 @@
 -- defidata.prices holds every quote, a row each.  Publishing reads the series, which have
 -- thousands of rows where prices has millions, and of prices only the newest quotes.
 --
--- The days of an asset are found by the key, the assets of a day by an index on the day
--- as an expression.  So each statement can take but one of them, whatever is known of the
--- table.
+-- The days of an asset are found by the key, the assets of a day by an index on
+-- quote_day(day), as an expression: so each statement can take but one of them, whatever is
+-- known of the table.
 
 CREATE FUNCTION defidata.currency_name(currency text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -65,8 +65,8 @@ BEGIN
               LEFT JOIN (SELECT k.asset, k.token, k.currency, k.day,
                                 k.at[cardinality(k.at)] AS last
                            FROM defidata.quote_series k
-                          WHERE k.day AT TIME ZONE 'UTC' >= first_day AT TIME ZONE 'UTC'
-                            AND k.day AT TIME ZONE 'UTC' < until_at AT TIME ZONE 'UTC'
+                          WHERE defidata.quote_day(k.day) >= first_day
+                            AND defidata.quote_day(k.day) < until_at
                             AND k.source = fill_quote_series.source) k
                      ON k.asset = p.asset AND k.token = p.token AND k.currency = p.currency
                         AND k.day = p.day
@@ -91,9 +91,11 @@ CREATE FUNCTION defidata.extend_quote_series(
     corrected boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_custom_plan
+    SET enable_mergejoin = off SET enable_nestloop = off
 AS $$
 DECLARE
     fresh record;
+    dates timestamptz[];
 BEGIN
     SELECT min(f.first) AS first, max(f.last) + interval '1 microsecond' AS until,
            array_agg(f.asset) AS assets, array_agg(f.day) AS days, array_agg(f.first) AS firsts
@@ -103,16 +105,17 @@ BEGIN
              WHERE p.source = extend_quote_series.source AND p.at >= from_at AND p.at < until_at
                AND p.fetched_at = copied_at AND p.reason IS DISTINCT FROM 'hour'
              GROUP BY p.asset, defidata.quote_day(p.at)) f;
+    dates := ARRAY(SELECT DISTINCT d FROM unnest(fresh.days) d);
     IF corrected THEN
         DELETE FROM defidata.quote_series s
          WHERE s.source = extend_quote_series.source
-           AND s.day AT TIME ZONE 'UTC' = ANY (ARRAY(
-               SELECT DISTINCT d AT TIME ZONE 'UTC' FROM unnest(fresh.days) d));
+           AND defidata.quote_day(s.day) = ANY (dates);
     ELSE
         DELETE FROM defidata.quote_series s
          USING unnest(fresh.assets, fresh.days, fresh.firsts) f (asset, day, first)
-         WHERE s.source = extend_quote_series.source AND s.asset = f.asset AND s.day = f.day
-           AND s.at[cardinality(s.at)] >= f.first;
+         WHERE s.source = extend_quote_series.source
+           AND defidata.quote_day(s.day) = ANY (dates)
+           AND s.asset = f.asset AND s.day = f.day AND s.at[cardinality(s.at)] >= f.first;
     END IF;
     PERFORM defidata.fill_quote_series(
         source, CASE WHEN FOUND THEN defidata.quote_day(fresh.first) ELSE fresh.first END,
@@ -153,6 +156,7 @@ COMMENT ON FUNCTION defidata.rebuild_quote_series() IS
 CREATE FUNCTION defidata.judge_quotes(as_of timestamptz) RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET jit = off
+    SET enable_mergejoin = off SET enable_nestloop = off
 AS $$
 DECLARE
     until_at constant timestamptz := defidata.hour_of(as_of) + interval '1 hour';
@@ -172,7 +176,7 @@ BEGIN
         UPDATE defidata.prices p
            SET token = j.token, reason = j.reason, fetched_at = as_of
           FROM unnest(come.ats, come.ids, come.tokens, come.reasons) j (at, id, token, reason)
-         WHERE p.source = come.source AND p.at = j.at AND p.id = j.id;
+         WHERE p.reason = 'hour' AND p.source = come.source AND p.at = j.at AND p.id = j.id;
         PERFORM defidata.extend_quote_series(come.source, come.first, until_at, as_of, false);
     END LOOP;
 END

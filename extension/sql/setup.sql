@@ -66,7 +66,8 @@ BEGIN
         price float8[] NOT NULL,
         PRIMARY KEY (asset, source, token, currency, day)
     );
-    CREATE INDEX ON defidata.quote_series ((day AT TIME ZONE 'UTC'));
+    CREATE INDEX ON defidata.quote_series
+        (date_bin('24 hours', day, '2001-01-01 00:00:00+00'));
     PERFORM defidata.rebuild_quote_series();
     DELETE FROM defidata.token_asset;
     ALTER TABLE defidata.token_asset ADD COLUMN quoted text COLLATE "C" NOT NULL;
