@@ -15,7 +15,7 @@ PARTS = schema builtin_token metric_list series operator clean \
 	survey copy import \
 	facts hours revision compute metrics as_of history \
 	price_document price_load price study \
-	board ranking document publish configure \
+	board ranking alert document publish configure \
 	distribute grant owner setup \
 	record run backfill reconcile maintain \
 	legacy schedule status report \

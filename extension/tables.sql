@@ -297,6 +297,37 @@ CREATE TABLE defidata.board_history (
     PRIMARY KEY (generation, board, rank)
 );
 
+-- what is watched; made by defidata_add_alert
+CREATE TABLE defidata.alert (
+    name text COLLATE "C" NOT NULL,     -- the alert's name
+    metric text NOT NULL,               -- the column of metrics that it watches
+    direction text NOT NULL,            -- above or below
+    enter float8 NOT NULL,              -- raised at this value or beyond it
+    leave float8 NOT NULL,              -- ended behind this value
+    rearm interval NOT NULL,            -- how long after it was raised it may be raised again
+    min_mentions float8 NOT NULL,       -- mentions in 24 hours that a token needs
+    tokens text[] COLLATE "C",          -- these tokens only; NULL: all
+    judged_hour timestamptz,            -- the latest hour that it was judged by
+    added_at timestamptz NOT NULL,      -- when it was made
+    PRIMARY KEY (name),
+    CHECK (direction IN ('above', 'below'))
+);
+
+-- what alerts raised and ended, append-only; ids are committed in their order
+CREATE TABLE defidata.alert_event (
+    id bigint GENERATED ALWAYS AS IDENTITY, -- grows; a consumer reads on from the last it has seen
+    alert text COLLATE "C" NOT NULL,        -- the alert's name
+    token text COLLATE "C" NOT NULL,        -- the token
+    hour timestamptz NOT NULL,              -- the hour that was judged
+    value float8,                           -- the metric in it; NULL where the token has left
+                                            -- token_stats or the alert was dropped
+    event text NOT NULL,                    -- raised or ended
+    at timestamptz NOT NULL,                -- when it was found
+    PRIMARY KEY (id),
+    CHECK (event IN ('raised', 'ended'))
+);
+CREATE INDEX ON defidata.alert_event (alert, token, id);
+
 --
 -- Records of the machinery
 --
@@ -325,7 +356,7 @@ CREATE INDEX ON defidata.runs (status) WHERE status = 'running';
 -- on the whole table is the one of whoever writes data
 CREATE TABLE defidata.lock (
     name text COLLATE "C" NOT NULL,     -- cycle: held by a refresh or run; backfill: while one
-                                        -- starts
+                                        -- starts; alert: while events are written
     PRIMARY KEY (name)
 );
 

@@ -158,6 +158,34 @@ END;
 COMMENT ON FUNCTION @extschema@.defidata_drop_board(text) IS
 'drops a board with its rows; its history stays. 42704 where there is no such board';
 
+CREATE FUNCTION @extschema@.defidata_add_alert(name text, metric text, enter double precision,
+        leave double precision DEFAULT NULL, direction text DEFAULT 'above',
+        rearm interval DEFAULT '24 hours', min_mentions double precision DEFAULT 240,
+        tokens text[] DEFAULT NULL) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.add_alert(name, metric, enter, leave, direction, rearm, min_mentions, tokens);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_add_alert(text, text, double precision, double precision,
+    text, interval, double precision, text[]) IS
+'watches a metric, a column of defidata.metrics, from the next settled hour on. Raised for a token at
+the first hour whose metric is at or beyond enter (above or below it), if the token has min_mentions
+in 24 hours; ends when the metric is behind leave, which by default is half of enter, or the token
+leaves token_stats. One that stands is not raised again, an ended one only rearm after it was last
+raised; a NULL figure changes nothing. tokens: these only, NULL for all. Events go to
+defidata.alert_event and NOTIFY defidata_alert. 22023 for a bad argument, 42710 where the name is
+taken';
+
+CREATE FUNCTION @extschema@.defidata_drop_alert(name text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT defidata.drop_alert(name);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_drop_alert(text) IS
+'drops an alert; where it stands it ends, and its events stay. 42704 where there is no such alert';
+
 CREATE FUNCTION @extschema@.defidata_legacy_views(schema name) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC

@@ -145,6 +145,23 @@ hour as it stood when it first was the latest hour of a publication, or, where i
 (backfilled, caught up), when it was first summed: what a study of the past may use without looking
 ahead. 22023 where a limit is NULL';
 
+CREATE FUNCTION @extschema@.defidata_try_alert(from_hour timestamptz, until_hour timestamptz,
+        metric text, enter double precision, leave double precision DEFAULT NULL,
+        direction text DEFAULT 'above', rearm interval DEFAULT '24 hours',
+        min_mentions double precision DEFAULT 240, tokens text[] DEFAULT NULL)
+    RETURNS TABLE (token text, hour timestamptz, value double precision, ended_at timestamptz)
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.try_alert(from_hour, until_hour, metric, enter, leave, direction, rearm,
+                                     min_mentions, tokens);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_try_alert(timestamptz, timestamptz, text, double precision,
+    double precision, text, interval, double precision, text[]) IS
+'what an alert with these arguments (see defidata_add_alert) would have raised in the hours from
+from_hour until until_hour, by the metrics as published, and the hour at which it ended; NULL where
+it stood at the end. 22023 for a bad argument';
+
 -- With the rights of who calls: events are what he may read.
 CREATE FUNCTION @extschema@.defidata_event_study(events regclass,
         outcomes text[] DEFAULT '{price}', horizons interval[] DEFAULT '{1 hour,24 hours,7 days}',

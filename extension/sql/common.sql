@@ -164,3 +164,26 @@ END
 $$;
 COMMENT ON FUNCTION defidata.lock(text) IS
 'waits for a lock, of defidata.lock or (writer) on it, and holds it until the transaction ends';
+
+-- A full queue would fail the transaction at its commit.
+CREATE FUNCTION defidata.queue_usage() RETURNS float8
+    LANGUAGE sql VOLATILE
+    RETURN pg_catalog.pg_notification_queue_usage();
+COMMENT ON FUNCTION defidata.queue_usage() IS 'which share of the queue of NOTIFY is full';
+
+CREATE FUNCTION defidata.notify(channel text, payload json) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF defidata.queue_usage() > 0.5 THEN
+        RAISE WARNING 'channel % is not notified, since the queue of NOTIFY is % %% full',
+                      channel, round(100 * defidata.queue_usage())
+            USING HINT = 'A session that listens has been in a transaction for long: '
+                         'the oldest xact_start in pg_stat_activity.';
+        RETURN;
+    END IF;
+    PERFORM pg_notify(channel, payload::text);
+END
+$$;
+COMMENT ON FUNCTION defidata.notify(text, json) IS
+    'notifies a channel; where the queue is more than half full a WARNING instead';

@@ -31,6 +31,8 @@ BEGIN
     UNION ALL
     SELECT '/alltweets', defidata.rows_query('daily_mentions', 'day')
     UNION ALL
+    SELECT '/alerts', defidata.rows_query('alerts', 'id')
+    UNION ALL
     SELECT '/tokens', '(SELECT COALESCE(json_agg(json_build_object(''token'', t.token, ''name'', t.name)'
                       ' ORDER BY t.token), ''[]'') FROM defidata.token_stats t)'
     UNION ALL
@@ -41,7 +43,7 @@ BEGIN
                   defidata.board_rows_query('decreasing'))
     UNION ALL
     SELECT '/' || b.name, defidata.board_rows_query(b.name) FROM defidata.board b
-     WHERE b.name NOT IN ('tokenstats', 'alltweets', 'tokens', 'topstats');
+     WHERE b.name NOT IN ('tokenstats', 'alltweets', 'alerts', 'tokens', 'topstats');
 END
 $$;
 COMMENT ON FUNCTION defidata.document_queries() IS

@@ -8,7 +8,7 @@ BEGIN ATOMIC
     SELECT l.level, l.tables, l.functions
       FROM (VALUES
         ('reader',
-         '{token_stats,daily_mentions,publication,document,board}'::text[],
+         '{token_stats,daily_mentions,publication,document,board,alerts,alert_event}'::text[],
          '{defidata_board_as_of,defidata_document,defidata_report,defidata_live,
            metrics_over}'::text[]),
         ('analyst',
@@ -16,7 +16,7 @@ BEGIN ATOMIC
            week_series,day_series,uncopied,rejects,board_history,publication_history,runs,status,
            stream,stream_sum,stream_reject,stream_loss}',
          '{defidata_history,defidata_metrics,defidata_metrics_as_of,
-           defidata_metrics_as_published,defidata_checksum,defidata_event_study,
+           defidata_metrics_as_published,defidata_try_alert,defidata_checksum,defidata_event_study,
            reject_rows,status_rows,merge,entries,replace_hours,metrics_at,metrics_at_add,
            metrics_at_finish,mentions_between,
            study_add,study_finish,study,study_series,study_outcome,check_events,check_study}'),

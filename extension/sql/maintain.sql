@@ -110,6 +110,7 @@ BEGIN
             ('hours', 'hour < $1', facts_end), ('week_series', 'start < $1', facts_end),
             ('fact_revision', 'hour < $1', facts_end), ('hour_revision', 'hour < $1', facts_end),
             ('board_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
+            ('alert_event', 'at < $1 AND id <> ALL (ARRAY(SELECT max(e.id) FROM defidata.alert_event e GROUP BY e.alert, e.token))', history_end),
             ('publication_history', 'generation < (SELECT max(p.generation) FROM defidata.publication_history p WHERE p.published_at < $1)', history_end),
             ('runs', 'started_at < $1 AND status <> ''running''', history_end)) v (name, condition, until) WHERE until IS NOT NULL LOOP
         EXECUTE format('DELETE FROM defidata.%I WHERE %s', due.name, due.condition) USING due.until;

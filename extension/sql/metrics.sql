@@ -75,3 +75,24 @@ conditions on token and hour cost what the rows that they leave cost';
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_views() IS 'makes or replaces the views mention_series and metrics';
+
+-- A function of its own, so that the aggregate is a question to the shards where
+-- the facts are distributed, whatever is done with its answer.
+CREATE FUNCTION defidata.metrics_of(at timestamptz)
+    RETURNS TABLE (token text, metrics defidata.metrics_row)
+    LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off
+    SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+    coverage constant float8 := defidata.setting_value('min_coverage')::float8;
+    observed constant timestamptz[] := defidata.observed_hours(at, at + interval '1 hour');
+BEGIN
+    RETURN QUERY
+    SELECT f.token, defidata.metrics_at(f.series, observed, at, coverage)
+      FROM defidata.mention_series f
+     WHERE f.start >= defidata.week_of(at - interval '336 hours') AND f.start <= at
+     GROUP BY f.token;
+END
+$$;
+COMMENT ON FUNCTION defidata.metrics_of(timestamptz) IS
+    'the metrics at an hour of every token with facts in the weeks that its windows touch';

@@ -74,27 +74,6 @@ $$;
 COMMENT ON FUNCTION defidata.replace_token_stats(text, timestamptz) IS
     'makes token_stats equal to a query as of an hour and returns how many rows that changed';
 
--- A function of its own, so that the aggregate is a question to the shards where
--- the facts are distributed, whatever is done with its answer.
-CREATE FUNCTION defidata.metrics_of(at timestamptz)
-    RETURNS TABLE (token text, metrics defidata.metrics_row)
-    LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = pg_catalog, pg_temp SET jit = off
-    SET plan_cache_mode = force_custom_plan
-AS $$
-DECLARE
-    coverage constant float8 := defidata.setting_value('min_coverage')::float8;
-    observed constant timestamptz[] := defidata.observed_hours(at, at + interval '1 hour');
-BEGIN
-    RETURN QUERY
-    SELECT f.token, defidata.metrics_at(f.series, observed, at, coverage)
-      FROM defidata.mention_series f
-     WHERE f.start >= defidata.week_of(at - interval '336 hours') AND f.start <= at
-     GROUP BY f.token;
-END
-$$;
-COMMENT ON FUNCTION defidata.metrics_of(timestamptz) IS
-    'the metrics at an hour of every token with facts in the weeks that its windows touch';
-
 CREATE FUNCTION defidata.publish_token_stats(hour timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -183,29 +162,6 @@ $$;
 COMMENT ON FUNCTION defidata.fill_boards() IS
     'fills every board from token_stats and returns how many ranks changed';
 
--- A full queue would fail the transaction at its commit.
-CREATE FUNCTION defidata.queue_usage() RETURNS float8
-    LANGUAGE sql VOLATILE
-    RETURN pg_catalog.pg_notification_queue_usage();
-COMMENT ON FUNCTION defidata.queue_usage() IS 'which share of the queue of NOTIFY is full';
-
-CREATE FUNCTION defidata.notify(channel text, payload json) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF defidata.queue_usage() > 0.5 THEN
-        RAISE WARNING 'channel % is not notified, since the queue of NOTIFY is % %% full',
-                      channel, round(100 * defidata.queue_usage())
-            USING HINT = 'A session that listens has been in a transaction for long: '
-                         'the oldest xact_start in pg_stat_activity.';
-        RETURN;
-    END IF;
-    PERFORM pg_notify(channel, payload::text);
-END
-$$;
-COMMENT ON FUNCTION defidata.notify(text, json) IS
-    'notifies a channel; where the queue is more than half full a WARNING instead';
-
 -- A new generation: its record, its history, and word to whoever listens.
 CREATE FUNCTION defidata.announce(latest timestamptz) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -264,7 +220,7 @@ BEGIN
         RETURN 0;
     END IF;
     changed := defidata.publish_token_stats(latest) + defidata.fill_boards()
-               + defidata.publish_days(latest);
+               + defidata.publish_days(latest) + defidata.judge_alerts(latest);
     IF changed > 0
        OR latest IS DISTINCT FROM (SELECT p.latest_hour FROM defidata.publication p) THEN
         PERFORM defidata.announce(latest);

@@ -32,7 +32,8 @@ BEGIN
     UPDATE defidata.runs r
        SET status = 'ok', finished_at = clock_timestamp(),
            latest_hour = CASE r.stage WHEN 'publish' THEN (SELECT p.latest_hour FROM defidata.publication p)
-                                      ELSE (SELECT max(h.hour) FROM defidata.hours h WHERE h.rows > 0) END
+                                      ELSE (SELECT max(h.hour) FROM defidata.hours h
+                                             WHERE h.rows IS DISTINCT FROM 0) END
      WHERE r.id = finish_stage.stage;
 END
 $$;

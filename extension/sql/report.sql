@@ -160,6 +160,26 @@ END
 $$;
 COMMENT ON FUNCTION defidata.report_board(text) IS 'a board as a card';
 
+CREATE FUNCTION defidata.report_alerts() RETURNS xml
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- nothing at all where nobody uses alerts
+    RETURN (SELECT xmlelement(NAME section, xmlattributes('card' AS class),
+                xmlelement(NAME h2, 'Alerts that stand'),
+                CASE WHEN count(s.id) = 0
+                     THEN xmlelement(NAME p, xmlattributes('empty' AS class), 'None.')
+                     ELSE defidata.report_table('{Alert,Token,Since,Value}', xmlagg(
+                        xmlelement(NAME tr, xmlelement(NAME td, s.alert), xmlelement(NAME td, s.token),
+                            xmlelement(NAME td, defidata.show_time(s.hour)),
+                            xmlelement(NAME td, defidata.show_metric(a.metric, s.value)))
+                        ORDER BY s.id DESC) FILTER (WHERE s.id IS NOT NULL)) END)
+              FROM defidata.alert a LEFT JOIN defidata.alerts s ON s.alert = a.name
+            HAVING count(*) > 0);
+END
+$$;
+COMMENT ON FUNCTION defidata.report_alerts() IS 'the alerts that stand as a card; NULL where there is no alert';
+
 CREATE FUNCTION defidata.report_days() RETURNS xml
     STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -358,7 +378,7 @@ BEGIN
                     WHEN 'warn' = ANY (array_agg(s.state)) THEN 'warn' ELSE 'ok' END FROM defidata.status() s)) END),
             -- the three main boards first
             (SELECT xmlagg(defidata.report_board(b.name) ORDER BY array_position('{trending,decreasing,volatile}', b.name), b.name) FROM defidata.board b),
-            defidata.report_days(), defidata.report_coverage(seen.latest_hour),
+            defidata.report_alerts(), defidata.report_days(), defidata.report_coverage(seen.latest_hour),
             CASE WHEN for_staff THEN xmlconcat(defidata.report_run(), defidata.report_status()) END));
 END
 $$;

@@ -144,6 +144,41 @@ END
 $$;
 COMMENT ON FUNCTION defidata.step_4() IS 'foreign tables over the catalogs of servers';
 
+-- Step 22: alerts.
+CREATE FUNCTION defidata.step_22() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CREATE TABLE defidata.alert (
+        name text COLLATE "C" NOT NULL,
+        metric text NOT NULL,
+        direction text NOT NULL,
+        enter float8 NOT NULL,
+        leave float8 NOT NULL,
+        rearm interval NOT NULL,
+        min_mentions float8 NOT NULL,
+        tokens text[] COLLATE "C",
+        judged_hour timestamptz,
+        added_at timestamptz NOT NULL,
+        PRIMARY KEY (name),
+        CHECK (direction IN ('above', 'below'))
+    );
+    CREATE TABLE defidata.alert_event (
+        id bigint GENERATED ALWAYS AS IDENTITY,
+        alert text COLLATE "C" NOT NULL,
+        token text COLLATE "C" NOT NULL,
+        hour timestamptz NOT NULL,
+        value float8,
+        event text NOT NULL,
+        at timestamptz NOT NULL,
+        PRIMARY KEY (id),
+        CHECK (event IN ('raised', 'ended'))
+    );
+    CREATE INDEX ON defidata.alert_event (alert, token, id);
+END
+$$;
+COMMENT ON FUNCTION defidata.step_22() IS 'alerts and their events';
+
 CREATE FUNCTION defidata.steps() RETURNS SETOF integer
     STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -269,8 +304,8 @@ BEGIN
     FOR step IN SELECT s FROM defidata.steps() s WHERE s > defidata.present_step() ORDER BY s LOOP
         EXECUTE format('SELECT defidata.step_%s()', step);
     END LOOP;
-    PERFORM defidata.comment_tables(), defidata.setup_views(), defidata.drop_former(),
-            defidata.setup_rows(), defidata.restore_boards(), defidata.renew_grants();
+    PERFORM defidata.comment_tables(), defidata.setup_views(), defidata.setup_alert_view(),
+            defidata.drop_former(), defidata.setup_rows(), defidata.restore_boards(), defidata.renew_grants();
     PERFORM defidata.comment_board(b.name) FROM defidata.board b WHERE defidata.has_board(b.name);
     PERFORM defidata.publish_documents();
     DELETE FROM defidata.layout;

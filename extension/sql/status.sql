@@ -95,6 +95,12 @@ BEGIN
     hint := CASE WHEN unsettled > 0 THEN 'Hours with less than half of the usual rows, or in the future, are not published until the collector completes them.' END;
     RETURN NEXT;
 
+    name := 'alerts';
+    state := 'ok';
+    value := (SELECT count(*) FROM defidata.alerts) || ' stand';
+    hint := CASE WHEN value <> '0 stand' THEN 'SELECT * FROM defidata.alerts;' END;
+    RETURN NEXT;
+
     name := 'rejected rows';
     SELECT count(*) FILTER (WHERE r.reason IS NOT NULL)::float8 / NULLIF(count(*), 0) INTO share
       FROM defidata.raw_mentions r WHERE r.hour > now() - interval '24 hours' AND r.hour <= now();

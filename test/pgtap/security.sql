@@ -53,12 +53,13 @@ INSERT INTO matrix SELECT s, 'ok', 'ok', 'ok', 'ok' FROM unnest(ARRAY[
     $$SELECT defidata_clean('btc')$$, $$SELECT defidata_explain('btc')$$, 'SELECT defidata_rolling(now(), 1, 1)', $$SELECT defidata_unroll(defidata_rolling(now(), 1, 1), '24 hours')$$]) s;
 -- reader
 INSERT INTO matrix SELECT s, '42501', 'ok', 'ok', 'ok' FROM unnest(ARRAY[
-    'TABLE defidata.trending', 'TABLE defidata.later', 'TABLE defidata.board', 'TABLE defidata.token_stats', 'TABLE defidata.daily_mentions', 'TABLE defidata.publication', 'TABLE defidata.document',
+    'TABLE defidata.trending', 'TABLE defidata.later', 'TABLE defidata.board', 'TABLE defidata.token_stats', 'TABLE defidata.daily_mentions', 'TABLE defidata.publication', 'TABLE defidata.document', 'TABLE defidata.alerts', 'TABLE defidata.alert_event',
     $$SELECT defidata_board_as_of('trending', now())$$, $$SELECT defidata_document('/trending')$$]) s;
 -- analyst
 INSERT INTO matrix SELECT s, '42501', '42501', 'ok', 'ok' FROM unnest(ARRAY[
     'TABLE defidata.runs', 'TABLE defidata.status', 'TABLE defidata.metrics', 'TABLE defidata.hours', 'TABLE defidata.prices', 'TABLE defidata.raw_mentions', 'TABLE defidata.rejects',
     $$SELECT defidata_history('BTC')$$, $$SELECT defidata_checksum('defidata.metrics')$$,
+    $$SELECT defidata_try_alert(now(), now(), 'mentions', 1)$$,
     $$SELECT defidata_metrics_as_of(now(), now(), now())$$, $$SELECT defidata_metrics_as_published(now(), now())$$, 'TABLE defidata.fact_revision',
     $$SELECT defidata_event_study('events_of_anybody')$$]) s;
 -- operator; a procedure that may be called fails at its COMMIT, inside a function
@@ -72,6 +73,7 @@ INSERT INTO matrix (statement) SELECT unnest(ARRAY[
     'DELETE FROM defidata.token', $$SELECT defidata_attach('evil', 'mentions', 'pg_authid')$$, $$SELECT defidata_detach('remote')$$, $$SELECT defidata_attach_server('nothing')$$,
     $$UPDATE defidata.source SET relation = 'pg_authid'$$, 'TABLE defidata.source', $$SELECT defidata_add_board('evil', 'sma_24h')$$, $$SELECT defidata_drop_board('trending')$$, $$SELECT defidata_set_board('trending')$$,
     $$INSERT INTO defidata.board VALUES ('evil', 'sma_24h', 'asc', 0, 10)$$, $$SELECT defidata_grant('tap_reader', 'operator')$$, $$SELECT defidata_revoke('tap_operator')$$, 'SELECT defidata_mark_hours(now(), now(), true)', 'TABLE defidata.lock', 'SELECT defidata_reclean()', 'SELECT defidata_expire()',
+    $$SELECT defidata_add_alert('evil', 'mentions', 1)$$, $$SELECT defidata_drop_alert('evil')$$, $$DELETE FROM defidata.alert_event$$, 'TABLE defidata.alert',
     $$SELECT defidata_load_prices('[]')$$, 'SELECT defidata_schedule()', 'SELECT defidata_unschedule()', 'SELECT defidata_setup()', 'DELETE FROM defidata.raw_mentions',
     'TRUNCATE defidata._trending', 'DELETE FROM defidata.trending', 'UPDATE defidata.publication SET generation = 0', 'DELETE FROM defidata.runs', 'ALTER TABLE defidata.token_stats DISABLE TRIGGER ALL',
     'DROP TABLE defidata._trending', 'DROP VIEW defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
