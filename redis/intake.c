@@ -143,7 +143,7 @@ ReadText(const Intake *intake, const StreamEntry *entry, Field field, text **val
 static const char *
 TakeRow(Intake *intake, const StreamEntry *entry)
 {
-	HourlyRow	row;
+	HourlyRow	row = {0};
 	int64		minute;
 
 	if (entry->length[FIELD_ID] == VALUE_ABSENT)

@@ -4,6 +4,18 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- The base's cycle runs functions of this extension with its owner's rights.
+DO $$
+BEGIN
+    IF (SELECT e.extowner FROM pg_extension e WHERE e.extname = 'defidata')
+       <> (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION 'extension defidata has another owner'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Create both as the same role.';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION defidata.redis_validator(options text[], catalog oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'defidata_redis_validator';
 COMMENT ON FUNCTION defidata.redis_validator(text[], oid) IS
