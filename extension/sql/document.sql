@@ -135,6 +135,12 @@ BEGIN
                defidata.token_body(kind, substr(wanted, length(kind) + 3)) b (body)
          WHERE b.body IS NOT NULL;
     END IF;
+    IF body IS NULL AND lower(wanted COLLATE "C") = '/live' THEN
+        SELECT p.generation, b.as_of, b.body, defidata.body_etag(b.body)
+          INTO generation, published_at, body, etag
+          FROM defidata.publication p, defidata.live_body() b
+         WHERE b.body IS NOT NULL;
+    END IF;
     status := 200;
     IF body IS NULL THEN
         status := 404;

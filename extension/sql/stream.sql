@@ -42,6 +42,22 @@ $$;
 COMMENT ON FUNCTION defidata.compare_streams() IS
     'keeps what the running hour is compared with, where there are streams';
 
+CREATE FUNCTION defidata.live_body(OUT body json, OUT as_of timestamptz)
+    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+    SET extra_float_digits = 1
+AS $$
+BEGIN
+    IF defidata.has_streams() THEN
+        -- the time is no part of the body: it would change with each request
+        EXECUTE 'SELECT COALESCE(json_agg(to_jsonb(l) - ''as_of'' ORDER BY l.rank), ''[]''),'
+                '       COALESCE(max(l.as_of), defidata.live_time()) FROM defidata.live(10, 10) l'
+           INTO body, as_of;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.live_body() IS
+'the body of /live, the board of the running hour, and its time; NULL where there are no streams';
+
 CREATE FUNCTION defidata.streams_status(OUT name text, OUT state text, OUT value text,
                                         OUT hint text)
     RETURNS SETOF record STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp

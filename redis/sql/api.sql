@@ -87,15 +87,7 @@ CREATE FUNCTION @extschema@.defidata_live(size integer DEFAULT 10, min_mentions 
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 BEGIN
-    IF to_regclass('defidata.follower') IS NOT NULL THEN
-        RETURN QUERY
-        SELECT row_number() OVER (ORDER BY l.zscore_60m DESC, l.mentions_60m DESC, l.token),
-               l.*, t.at
-          FROM defidata.live_time() t (at), LATERAL defidata.live_at(t.at) l
-         WHERE l.zscore_60m IS NOT NULL AND l.mentions_60m >= min_mentions
-         ORDER BY 1
-         LIMIT size;
-    END IF;
+    RETURN QUERY SELECT l.* FROM defidata.live(size, min_mentions) l;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.defidata_live(integer, integer) IS

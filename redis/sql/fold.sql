@@ -46,7 +46,7 @@ BEGIN
       FROM (SELECT concat(to_char(s.hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24 '), r.part, ' ',
                           s.symbol) AS id,
                    s.hour, s.symbol, r.mentions, r.sentiment,
-                   defidata.reject_reason(s.hour, s.symbol, r.mentions, r.sentiment, at) AS reason
+                   defidata.reject_reason(s.hour, s.symbol, r.mentions, NULL, at) AS reason
               FROM (SELECT h.hour, s.symbol, sum(s.mentions) AS mentions, sum(s.weight) AS weight,
                            sum(s.sentiment) AS sentiment
                       FROM unnest(hours) h (hour)
@@ -85,7 +85,7 @@ BEGIN
            (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
     SELECT of_stream, j.id, j.hour, j.symbol, j.mentions, j.sentiment,
            CASE WHEN j.reason IS NULL THEN defidata.clean(j.symbol) END, j.reason, at
-      FROM (SELECT n.*, defidata.reject_reason(n.hour, n.symbol, n.mentions, n.sentiment,
+      FROM (SELECT n.*, defidata.reject_reason(n.hour, n.symbol, n.mentions, NULL,
                                                at) AS reason
               FROM unnest(newest.hours, newest.ids, newest.symbols, newest.counts,
                           newest.sentiments) n (hour, id, symbol, mentions, sentiment)

@@ -113,3 +113,22 @@ END
 $$;
 COMMENT ON FUNCTION defidata.live_time() IS
     'up to when streams were read: now, where they are followed; NULL where they never were';
+
+CREATE FUNCTION defidata.live(size integer, min_mentions integer)
+    RETURNS TABLE (rank bigint, token text, mentions_60m bigint, sma_14d float8, zscore_60m float8,
+                   sentiment_60m float8, as_of timestamptz)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+BEGIN
+    IF to_regclass('defidata.follower') IS NOT NULL THEN
+        RETURN QUERY
+        SELECT row_number() OVER (ORDER BY l.zscore_60m DESC, l.mentions_60m DESC, l.token),
+               l.*, t.at
+          FROM defidata.live_time() t (at), LATERAL defidata.live_at(t.at) l
+         WHERE l.zscore_60m IS NOT NULL AND l.mentions_60m >= min_mentions
+         ORDER BY 1
+         LIMIT size;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.live(integer, integer) IS 'see defidata_live';

@@ -421,6 +421,9 @@ END
 	is(sql($database, $live), $expected, 'and without');
 	is(sql($database, 'SELECT sentiment_60m FROM defidata_live() WHERE token = \'BTC\''), '0.6', 'sentiment');
 	is(sql($database, 'SELECT token FROM defidata_live(1, 26)'), 'ETH', 'size and min_mentions');
+	is(sql($database, "SELECT status, body -> 0 ->> 'rank', json_array_length(body), etag IS NOT NULL, published_at > now() - interval '1 minute'"
+				. " FROM defidata_document('/LIVE/')"), '200|1|2|t|t', '/live');
+	is(sql($database, "SELECT d.status FROM defidata_document('/live') l, defidata_document('/live', l.etag) d"), '304', 'which the client has');
 };
 
 subtest 'trimming' => sub {
