@@ -37,7 +37,7 @@
 
 static List *followed = NIL;
 static MemoryContext follow_context;
-static bool connected = false;
+static bool settled = false;
 static Oid	extension;
 
 /* SomebodyDropsDatabase says whether somebody waits for the last to leave the database. */
@@ -46,20 +46,19 @@ SomebodyDropsDatabase(void)
 {
 	LOCKTAG		tag;
 
+	/* of the session, since no transaction is begun for that */
 	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
-	return LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
+	if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, RowExclusiveLock, true);
+	return false;
 }
 
 /* MakeWay ends the worker where it stands in somebody's way, to be started again if the database stays. */
 static void
 MakeWay(void)
 {
-	bool		in_the_way;
-
-	StartTransactionCommand();
-	in_the_way = SomebodyDropsDatabase();
-	Commit();
-	if (in_the_way)
+	if (SomebodyDropsDatabase())
 		proc_exit(1);
 }
 
@@ -258,12 +257,15 @@ Follow(void)
 	}
 }
 
-/* EndForGood lets a worker that could not even connect, since its database is gone, say, not be started again. */
+/*
+ * EndForGood lets a worker that could not even begin not be started again: its
+ * database is gone, or the tables belong to somebody else.  The next cycle tries.
+ */
 static void
 EndForGood(int code, Datum arg)
 {
 	(void) arg;
-	if (code != 0 && !connected)
+	if (code != 0 && !settled)
 		proc_exit(0);
 }
 
@@ -293,6 +295,10 @@ BecomeOwner(void)
 						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
+static StoredCall check_owner = {
+	"SELECT defidata.check_owner()", 0, NULL, NULL
+};
+
 /* Settle waits for the transaction that started the worker, and looks whether there is work to do. */
 static void
 Settle(void)
@@ -309,6 +315,7 @@ Settle(void)
 	Begin();
 	only = IsOnlyFollower();
 	BecomeOwner();
+	RunStored(&check_owner, NULL, NULL);
 	Finish();
 	if (!only)
 		proc_exit(0);
@@ -323,11 +330,11 @@ defidata_redis_follow(Datum main_arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
-	connected = true;
 	keep_connections = true;
 	follow_context = AllocSetContextCreate(TopMemoryContext, "Redis follower", ALLOCSET_DEFAULT_SIZES);
 	step_context = AllocSetContextCreate(TopMemoryContext, "Redis follower, a step", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(step_context);
 	Settle();
+	settled = true;
 	Follow();
 }
