@@ -85,7 +85,7 @@ CREATE ROLE ana LOGIN;
 SELECT defidata_grant('ana', 'analyst');
 END
 
-my @recipes = map { recipes(slurp_file("$root/doc/$_.md")) } qw(cookbook studies alerts);
+my @recipes = map { recipes(slurp_file("$root/doc/$_.md")) } qw(cookbook studies);
 cmp_ok(scalar @recipes, '>=', 12, 'a dozen questions');
 foreach my $recipe (@recipes)
 {
