@@ -216,6 +216,31 @@ Sleep(TimestampTz check)
 	}
 }
 
+static StoredCall judge_minutes = {
+	"SELECT defidata.judge_minutes()", 0, NULL, NULL
+};
+
+/* JudgeMinutes judges alerts on the running hour; an error there is no reason not to follow. */
+static void
+JudgeMinutes(void)
+{
+	PG_TRY();
+	{
+		Begin();
+		RunStored(&judge_minutes, NULL, NULL);
+		Finish();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(step_context);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(step_context);
+	}
+	PG_END_TRY();
+}
+
 /* AdvanceDue does what is due with each stream. */
 static void
 AdvanceDue(void)
@@ -250,6 +275,7 @@ Follow(void)
 		if (reload <= GetCurrentTimestamp())
 		{
 			Reload();
+			JudgeMinutes();
 			reload = After(RELOAD_INTERVAL);
 		}
 		AdvanceDue();

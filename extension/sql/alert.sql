@@ -73,8 +73,11 @@ CREATE FUNCTION defidata.add_alert(name text, metric text, enter float8, leave f
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    -- of the running hour, where there are streams, and judged by them minute by minute
+    live constant boolean := metric = 'zscore_60m' AND defidata.has_streams();
     near constant float8 :=
-        defidata.check_alert(metric, enter, leave, direction, rearm, min_mentions, tokens);
+        defidata.check_alert(CASE WHEN live THEN 'zscore_14d' ELSE metric END, enter, leave,
+                             direction, rearm, min_mentions, tokens);
 BEGIN
     -- cut first, as a regex does not take a text of any length
     IF name IS NULL OR left(name, 49) !~ '^[a-z][a-z0-9_]{0,47}$' THEN
@@ -87,7 +90,8 @@ BEGIN
     INSERT INTO defidata.alert AS a (name, metric, direction, enter, leave, rearm, min_mentions,
                                      tokens, judged_hour, added_at)
     SELECT add_alert.name, add_alert.metric, add_alert.direction, add_alert.enter, near,
-           add_alert.rearm, add_alert.min_mentions, add_alert.tokens, p.latest_hour,
+           add_alert.rearm, add_alert.min_mentions, add_alert.tokens,
+           CASE WHEN live THEN date_trunc('minute', now()) ELSE p.latest_hour END,
            clock_timestamp()
       FROM defidata.publication p
     ON CONFLICT DO NOTHING;
@@ -187,7 +191,7 @@ BEGIN
     PERFORM defidata.lock('alert');
     FOR due IN SELECT h.hour, a.name
                  FROM defidata.alert a JOIN defidata.hours h ON h.hour > a.judged_hour
-                WHERE h.settled AND h.summed AND h.hour <= latest
+                WHERE h.settled AND h.summed AND h.hour <= latest AND a.metric <> 'zscore_60m'
                 ORDER BY h.hour, a.name LOOP
         events := events + defidata.judge_hour(due.name, due.hour, CASE WHEN due.hour = latest
             THEN 'SELECT * FROM defidata.token_stats'
@@ -195,7 +199,7 @@ BEGIN
                  ' WHERE (m.metrics).total_14d > 0' END);
     END LOOP;
     UPDATE defidata.alert a SET judged_hour = latest
-     WHERE a.judged_hour IS NULL OR a.judged_hour < latest;
+     WHERE (a.judged_hour IS NULL OR a.judged_hour < latest) AND a.metric <> 'zscore_60m';
     IF events > 0 THEN
         PERFORM defidata.notify('defidata_alert', json_build_object('id', max(e.id)))
            FROM defidata.alert_event e;

@@ -43,10 +43,12 @@ BEGIN
     -- that of this hour, and that of the next
     INSERT INTO defidata.stream_baseline (before, token, hours, mentions, squares)
     SELECT m.* FROM defidata.measure_baselines(ARRAY[present - interval '1 hour', present]) m;
+    PERFORM defidata.judge_minutes();
 END
 $$;
 COMMENT ON FUNCTION defidata.keep_baselines() IS
-    'keeps what defidata_live compares with until the next cycle';
+'keeps what defidata_live compares with until the next cycle, and judges the minutes that no worker
+has judged';
 
 CREATE FUNCTION defidata.baseline(end_hour timestamptz)
     RETURNS TABLE (token text, hours bigint, mentions numeric, squares numeric)
@@ -132,3 +134,46 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.live(integer, integer) IS 'see defidata_live';
+
+-- An alert on zscore_60m is judged at each full minute, of those that its sums are still kept for.
+CREATE FUNCTION defidata.judge_minutes() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+DECLARE
+    latest constant timestamptz := date_trunc('minute', defidata.live_time()) - interval '1 minute';
+    due    record;
+    events bigint := 0;
+BEGIN
+    -- who publishes has the lock until that is done; what is missed now is judged the next time
+    IF NOT EXISTS (SELECT FROM defidata.alert a
+                    WHERE a.metric = 'zscore_60m' AND a.judged_hour < latest)
+       OR NOT defidata.try_lock('alert') THEN
+        RETURN 0;
+    END IF;
+    FOR due IN
+        SELECT a.name, m.minute
+          FROM defidata.alert a,
+               generate_series(greatest(a.judged_hour + interval '1 minute',
+                                        latest - interval '24 hours'),
+                               latest, interval '1 minute') m (minute)
+         WHERE a.metric = 'zscore_60m'
+         ORDER BY m.minute, a.name
+    LOOP
+        events := events + defidata.judge_hour(due.name, due.minute, $sql$
+            SELECT l.token, l.zscore_60m, COALESCE(t.mentions_24h, 0) AS mentions_24h,
+                   COALESCE(t.baseline_24h, 0) AS baseline_24h
+              FROM defidata.live_at($2) l LEFT JOIN defidata.token_stats t ON t.token = l.token
+            $sql$);
+    END LOOP;
+    UPDATE defidata.alert a SET judged_hour = latest
+     WHERE a.metric = 'zscore_60m' AND a.judged_hour < latest;
+    IF events > 0 THEN
+        PERFORM defidata.notify('defidata_alert', json_build_object('id', max(e.id)))
+           FROM defidata.alert_event e;
+    END IF;
+    RETURN events;
+END
+$$;
+COMMENT ON FUNCTION defidata.judge_minutes() IS
+'judges by every alert on zscore_60m each full minute after the latest judged one, at most a day
+back, up to the one that the streams were read to; returns the number of events';

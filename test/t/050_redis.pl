@@ -421,6 +421,13 @@ END
 	is(sql($database, $live), $expected, 'and without');
 	is(sql($database, 'SELECT sentiment_60m FROM defidata_live() WHERE token = \'BTC\''), '0.6', 'sentiment');
 	is(sql($database, 'SELECT token FROM defidata_live(1, 26)'), 'ETH', 'size and min_mentions');
+	sql($database, "SELECT defidata_add_alert('burst', 'zscore_60m', 4, min_mentions => 0); UPDATE defidata.alert SET judged_hour = judged_hour - interval '3 minutes'");
+	sql($database, 'SELECT defidata_refresh()');
+	is(sql($database, 'SELECT alert, token, value >= 4, date_trunc(\'minute\', hour) = hour FROM defidata.alerts ORDER BY token'), "burst|BTC|t|t\nburst|ETH|t|t",
+		'alerts on zscore_60m');
+	sql($database, 'UPDATE defidata.alert SET judged_hour = judged_hour - interval \'3 minutes\'; SELECT defidata.judge_minutes()');
+	is(sql($database, 'SELECT count(*) FROM defidata.alert_event'), '2', 'raised once');
+	fails($database, "SELECT * FROM defidata_try_alert(now() - interval '1 day', now(), 'zscore_60m', 4)", '22023', qr/is not a metric/, 'which cannot be tried on the past');
 	is(sql($database, "SELECT status, body -> 0 ->> 'rank', json_array_length(body), etag IS NOT NULL, published_at > now() - interval '1 minute'"
 				. " FROM defidata_document('/LIVE/')"), '200|1|2|t|t', '/live');
 	is(sql($database, "SELECT d.status FROM defidata_document('/live') l, defidata_document('/live', l.etag) d"), '304', 'which the client has');
