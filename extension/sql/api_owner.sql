@@ -128,11 +128,10 @@ BEGIN ATOMIC
     SELECT defidata.setup();
     SELECT defidata.add_board(name, metric, direction, min_mentions, size);
 END;
-COMMENT ON FUNCTION
-    @extschema@.defidata_add_board(text, text, text, double precision, integer) IS
-'makes the view defidata.NAME of the top SIZE tokens by a column of token_stats, in the order of rank,
-filled at once and by every publish. metric, direction, min_mentions, size: as in defidata_set_board.
-22023 for a bad argument, 42P07 or 42710 where the name is taken';
+COMMENT ON FUNCTION @extschema@.defidata_add_board(text, text, text, double precision, integer) IS
+    'makes the view defidata.NAME of the top SIZE tokens by a column of token_stats, in the order'
+    ' of rank, filled at once and by every publish. metric, direction, min_mentions, size: as in'
+    ' defidata_set_board. 22023 for a bad argument, 42P07 or 42710 where the name is taken';
 
 CREATE FUNCTION @extschema@.defidata_set_board(name text, metric text DEFAULT NULL,
         direction text DEFAULT NULL, min_mentions double precision DEFAULT NULL,
@@ -209,10 +208,10 @@ BEGIN ATOMIC
     SELECT defidata.grant(role, level);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_grant(regrole, text) IS
-'reader: boards and their list, token_stats, daily_mentions, publication, documents and reports;
-analyst: also metrics, hours, prices, raw rows, rejects, history, runs and status; operator: analyst,
-and may refresh, run, backfill, reconcile, recompute and check. Also USAGE on the schemas that this
-needs. 22023 for another level';
+    'reader: boards and their list, token_stats, daily_mentions, publication, documents and'
+    ' reports; analyst: also metrics, hours, prices, raw rows, rejects, history, runs and status;'
+    ' operator: analyst, and may refresh, run, backfill, reconcile, recompute and check. Also'
+    ' USAGE on the schemas that this needs. 22023 for another level';
 
 CREATE FUNCTION @extschema@.defidata_revoke(role regrole) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -124,12 +124,12 @@ BEGIN ATOMIC
     SELECT * FROM defidata.metrics_as_of(at, from_hour, until_hour,
                   CASE WHEN for_token IS NOT NULL THEN ARRAY[for_token] END);
 END;
-COMMENT ON FUNCTION
-    @extschema@.defidata_metrics_as_of(timestamptz, timestamptz, timestamptz, text) IS
-'the rows of defidata.metrics from from_hour until until_hour as they stood at a time, of one token
-or (NULL) of all: from the facts and observed hours of then, under today''s settings. What 1.0 summed
-stands for every earlier time as the update found it; a change of an hour that was not over is not
-kept. 22023 where a time is NULL';
+COMMENT ON FUNCTION @extschema@.defidata_metrics_as_of(timestamptz, timestamptz, timestamptz,
+    text) IS
+    'the rows of defidata.metrics from from_hour until until_hour as they stood at a time, of one'
+    ' token or (NULL) of all: from the facts and observed hours of then, under today''s settings.'
+    ' What 1.0 summed stands for every earlier time as the update found it; a change of an hour'
+    ' that was not over is not kept. 22023 where a time is NULL';
 
 CREATE FUNCTION @extschema@.defidata_metrics_as_published(from_hour timestamptz,
         until_hour timestamptz, for_token text DEFAULT NULL) RETURNS SETOF defidata.token_metrics
@@ -164,9 +164,10 @@ from_hour until until_hour, by the metrics as published, and the hour at which i
 it stood at the end. 22023 for a bad argument';
 
 -- With the rights of who calls: events are what he may read.
-CREATE FUNCTION @extschema@.defidata_event_study(events regclass,
-        outcomes text[] DEFAULT '{price}', horizons interval[] DEFAULT '{1 hour,24 hours,7 days}',
-        placebo integer DEFAULT 1000, seed bigint DEFAULT 1) RETURNS SETOF defidata.study_row
+CREATE FUNCTION @extschema@.defidata_event_study(events regclass, outcomes text[] DEFAULT '{price}',
+    horizons interval[] DEFAULT '{1 hour,24 hours,7 days}', placebo integer DEFAULT 1000,
+    seed bigint DEFAULT 1)
+    RETURNS SETOF defidata.study_row
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
@@ -199,22 +200,23 @@ BEGIN
      ORDER BY q.place, q.horizon;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.defidata_event_study(regclass, text[], interval[], integer, bigint)
-IS
-'What came after events, and whether it comes at other times as well: one row for each outcome and
-horizon. events is any relation with token and at that the caller may read. The outcome price is the
-log return of one asset between the quotes at the end of the first whole hour after at and a horizon
-later, each the newest then, younger than the event and at most 90 minutes old; a column of
-defidata.metrics is the difference between these two hours, as published. A placebo set moves all events by one
-random number of whole hours, at least the horizon, around the end of the span in which the outcome
-is known; sets are drawn without replacement, all where there are no more. The 95 % interval is
-mean - m less the 97.5 % and 2.5 % quantiles of the sets'' means - m, m their mean; p =
-(1 + sets as far from m as the truth) / (1 + sets), two-sided; both NULL under 39 sets. p_adjusted
-is over the rows of the call (Benjamini and Hochberg 1995). Events with a NULL or infinite instant,
-and those without both figures, are left out and counted. The same bits for the same seed. Changes
-are fractions for price, units of the metric else. 22023 for an unknown outcome, a horizon that is
-not a positive whole number of hours, or placebo not in 1 to 100000; 42703 or 42804 for a relation
-that has no token, or no at of type timestamptz';
+COMMENT ON FUNCTION @extschema@.defidata_event_study(regclass, text[], interval[], integer,
+    bigint) IS
+    'What came after events, and whether it comes at other times as well: one row for each'
+    ' outcome and horizon. events is any relation with token and at that the caller may read. The'
+    ' outcome price is the log return of one asset between the quotes at the end of the first'
+    ' whole hour after at and a horizon later, each the newest then, younger than the event and at'
+    ' most 90 minutes old; a column of defidata.metrics is the difference between these two hours,'
+    ' as published. A placebo set moves all events by one random number of whole hours, at least'
+    ' the horizon, around the end of the span in which the outcome is known; sets are drawn'
+    ' without replacement, all where there are no more. The 95 % interval is mean - m less the'
+    ' 97.5 % and 2.5 % quantiles of the sets'' means - m, m their mean; p = (1 + sets as far from'
+    ' m as the truth) / (1 + sets), two-sided; both NULL under 39 sets. p_adjusted is over the'
+    ' rows of the call (Benjamini and Hochberg 1995). Events with a NULL or infinite instant, and'
+    ' those without both figures, are left out and counted. The same bits for the same seed.'
+    ' Changes are fractions for price, units of the metric else. 22023 for an unknown outcome, a'
+    ' horizon that is not a positive whole number of hours, or placebo not in 1 to 100000; 42703'
+    ' or 42804 for a relation that has no token, or no at of type timestamptz';
 
 CREATE FUNCTION @extschema@.defidata_checksum(relation regclass) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD'

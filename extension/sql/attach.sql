@@ -155,32 +155,36 @@ BEGIN
     END IF;
     PERFORM defidata.check_shape(relation, kind, columns);
     -- the rows that a source of this name has left
-    watermark := CASE kind WHEN 'mentions' THEN (SELECT max(r.hour) FROM defidata.raw_mentions r
-                                                  WHERE r.source = name AND r.reason IS DISTINCT FROM 'hour')
-                           ELSE (SELECT max(p.at) FROM defidata.prices p
-                                  WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END;
+    watermark := CASE kind
+                 WHEN 'mentions' THEN (SELECT max(r.hour) FROM defidata.raw_mentions r
+                                        WHERE r.source = name AND r.reason IS DISTINCT FROM 'hour')
+                 ELSE (SELECT max(p.at) FROM defidata.prices p
+                        WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END;
     DELETE FROM defidata.surveyed k WHERE k.source = attach.name;
     INSERT INTO defidata.source AS s (name, kind, relation, columns, watermark)
     VALUES (name, kind, relation, columns, watermark)
     ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE
        SET relation = excluded.relation, columns = excluded.columns, attached_at = now();
     -- the same rows by another way would count twice
-    IF kind = 'mentions' AND name <> 'legacy' AND NOT EXISTS (SELECT 1 FROM defidata.raw_mentions r WHERE r.source = name) THEN
+    IF kind = 'mentions' AND name <> 'legacy'
+       AND NOT EXISTS (SELECT 1 FROM defidata.raw_mentions r WHERE r.source = name) THEN
         SELECT r.source INTO former FROM defidata.raw_mentions r WHERE r.source <> 'legacy' LIMIT 1;
         IF FOUND THEN
             RAISE NOTICE 'mentions of source "%" will add up with those of source "%"', name, former
-                USING HINT = format('If it delivers the same rows, detach it and attach its relation as "%s" instead.', former);
+                USING HINT = format('If it delivers the same rows, detach it and attach its'
+                                    ' relation as "%s" instead.', former);
         END IF;
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.attach(text, text, regclass, jsonb) IS 'registers a relation as a source; see defidata_attach';
+COMMENT ON FUNCTION defidata.attach(text, text, regclass, jsonb) IS
+    'registers a relation as a source; see defidata_attach';
 
 -- Its foreign table and so its source have the name that they have already, or one made of
 -- server, schema (where it is not public) and table.
 CREATE FUNCTION defidata.name_remote_table(server oid, remote_schema text, remote_table text)
     RETURNS text
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     present constant regclass := defidata.remote_table(server, remote_schema, remote_table,
@@ -277,7 +281,7 @@ NULL where the remote has no such table, or no such prices that may be read; 425
 that may not';
 
 CREATE FUNCTION defidata.find_server(server name) RETURNS oid
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     found record;
@@ -331,7 +335,8 @@ BEGIN
             PERFORM defidata.attach((SELECT c.relname FROM pg_class c WHERE c.oid = relation),
                                     wanted.kind, relation, '{}');
         ELSIF wanted.kind = 'prices' THEN
-            RAISE NOTICE 'remote table %.% does not exist or is not readable; going on without prices',
+            RAISE NOTICE 'remote table %.% does not exist or is not readable;'
+                         ' going on without prices',
                          left(remote_schema, 80), left(wanted.remote_table, 80);
         ELSE
             RAISE EXCEPTION 'remote table %.% does not exist', left(remote_schema, 80),

@@ -1,53 +1,64 @@
 -- common.sql: what every layer above builds on: hours, numbers, counts, locks.
 
 CREATE FUNCTION defidata.parse_number(figure text) RETURNS float8
-    IMMUTABLE PARALLEL SAFE STRICT LANGUAGE c AS 'MODULE_PATHNAME', 'defidata_parse_number';
-COMMENT ON FUNCTION defidata.parse_number(text) IS 'a decimal number, NaN or Infinity written as text; NULL where it is none';
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'defidata_parse_number';
+COMMENT ON FUNCTION defidata.parse_number(text) IS
+    'a decimal number, NaN or Infinity written as text; NULL where it is none';
 
 CREATE FUNCTION defidata.finite(figure float8) RETURNS float8
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN figure > '-infinity' AND figure < 'infinity' THEN figure END;
-COMMENT ON FUNCTION defidata.finite(float8) IS 'the figure itself; NULL where it is NaN or infinite';
+COMMENT ON FUNCTION defidata.finite(float8) IS
+    'the figure itself; NULL where it is NaN or infinite';
 
 CREATE FUNCTION defidata.instant_of(at bigint) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN at BETWEEN -62135596800 AND 253402300799 THEN pg_catalog.to_timestamp(at)
                 WHEN at > 0 THEN 'infinity'::timestamptz
                 WHEN at <= 0 THEN '-infinity'::timestamptz END;
 
 CREATE FUNCTION defidata.instant_of(at timestamp) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN at AT TIME ZONE 'UTC';
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN at AT TIME ZONE 'UTC';
 
 CREATE FUNCTION defidata.instant_of(at timestamptz) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN at;
-COMMENT ON FUNCTION defidata.instant_of(bigint) IS 'Unix seconds as timestamptz; what is out of its range is infinite';
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN at;
+COMMENT ON FUNCTION defidata.instant_of(bigint) IS
+    'Unix seconds as timestamptz; what is out of its range is infinite';
 COMMENT ON FUNCTION defidata.instant_of(timestamp) IS 'a timestamp taken as UTC';
 COMMENT ON FUNCTION defidata.instant_of(timestamptz) IS 'the instant itself';
 
 CREATE FUNCTION defidata.hour_of(at timestamptz) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN pg_catalog.date_bin('1 hour', at, '2001-01-01 00:00:00+00');
-COMMENT ON FUNCTION defidata.hour_of(timestamptz) IS 'start of the hour, in UTC whatever the session''s time zone';
+COMMENT ON FUNCTION defidata.hour_of(timestamptz) IS
+    'start of the hour, in UTC whatever the session''s time zone';
 
 CREATE FUNCTION defidata.epoch_of(at timestamptz) RETURNS bigint
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
-    RETURN CASE WHEN at = 'infinity' THEN 9223372036854775807 WHEN at = '-infinity' THEN -9223372036854775808
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN at = 'infinity' THEN 9223372036854775807
+                WHEN at = '-infinity' THEN -9223372036854775808
                 ELSE EXTRACT(epoch FROM at AT TIME ZONE 'UTC')::bigint END;
-COMMENT ON FUNCTION defidata.epoch_of(timestamptz) IS 'Unix seconds; an infinite time is the largest or smallest bigint';
+COMMENT ON FUNCTION defidata.epoch_of(timestamptz) IS
+    'Unix seconds; an infinite time is the largest or smallest bigint';
 
 CREATE FUNCTION defidata.week_of(hour timestamptz) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN pg_catalog.date_bin('7 days', hour, '2001-01-01 00:00:00+00');
-COMMENT ON FUNCTION defidata.week_of(timestamptz) IS 'start of the week that holds the hour, a Monday in UTC';
+COMMENT ON FUNCTION defidata.week_of(timestamptz) IS
+    'start of the week that holds the hour, a Monday in UTC';
 
 CREATE FUNCTION defidata.part_of(hour timestamptz, open_day timestamptz) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN hour >= open_day THEN open_day ELSE defidata.week_of(hour) END;
-COMMENT ON FUNCTION defidata.part_of(timestamptz, timestamptz) IS 'start of the facts that hold the hour: of the open day or of a week before it';
+COMMENT ON FUNCTION defidata.part_of(timestamptz, timestamptz) IS
+    'start of the facts that hold the hour: of the open day or of a week before it';
 
 CREATE FUNCTION defidata.parse_instant(at text, otherwise timestamptz) RETURNS timestamptz
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
 AS $$
 BEGIN
     IF at ~ '^[0-9]{1,18}(\.[0-9]*)?$' THEN
@@ -66,17 +77,19 @@ COMMENT ON FUNCTION defidata.parse_instant(text, timestamptz) IS
     ' otherwise where it is NULL or none of these';
 
 CREATE FUNCTION defidata.add_counts(counts jsonb, more jsonb) RETURNS jsonb
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT COALESCE(jsonb_object_agg(c.key, c.total ORDER BY c.key), '{}')
       FROM (SELECT e.key, sum(e.value::bigint) AS total
-              FROM (SELECT * FROM jsonb_each_text(counts) UNION ALL SELECT * FROM jsonb_each_text(more)) e
+              FROM (SELECT * FROM jsonb_each_text(counts)
+                    UNION ALL
+                    SELECT * FROM jsonb_each_text(more)) e
              GROUP BY e.key) c;
 END;
 COMMENT ON FUNCTION defidata.add_counts(jsonb, jsonb) IS 'sums two objects of counts, key by key';
 
 CREATE FUNCTION defidata.member_functions() RETURNS SETOF regprocedure
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT d.objid::regprocedure
       FROM pg_depend d
@@ -89,7 +102,7 @@ COMMENT ON FUNCTION defidata.member_functions() IS
 
 -- What can be read as text is text, whatever its name; a domain is what it is one over.
 CREATE FUNCTION defidata.base_type(type oid) RETURNS text
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH RECURSIVE base AS (
         SELECT t.oid, t.typtype, t.typname, t.typbasetype
@@ -102,33 +115,39 @@ BEGIN ATOMIC
       FROM base b WHERE b.typtype <> 'd';
 END;
 COMMENT ON FUNCTION defidata.base_type(oid) IS
-'the name of a type, of a domain that of the type under it, and text for what is read as such';
+    'the name of a type, of a domain that of the type under it, and text for what is read as such';
 
 -- Raw rows are found by their key, facts by their token, and so they are
 -- spread.  Everything else is small and stays on the coordinator, from where a
 -- query takes it along.
 CREATE FUNCTION defidata.shard_keys(OUT relation text, OUT key text, OUT beside text)
-    RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT *
       FROM (VALUES ('defidata.raw_mentions', 'id', 'none'),
                    ('defidata.prices', 'id', 'defidata.raw_mentions'),
                    ('defidata.week_series', 'token', 'none'),
-                   ('defidata.day_series', 'token', 'defidata.week_series')) AS k (relation, key, beside);
+                   ('defidata.day_series', 'token', 'defidata.week_series')
+           ) AS k (relation, key, beside);
 END;
-COMMENT ON FUNCTION defidata.shard_keys() IS 'the tables that defidata_distribute distributes: by which column, and beside which other one';
+COMMENT ON FUNCTION defidata.shard_keys() IS
+    'the tables that defidata_distribute distributes: by which column, and beside which other one';
 
 CREATE FUNCTION defidata.distributed_tables() RETURNS SETOF regclass
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-        RETURN QUERY SELECT k.relation::regclass FROM defidata.shard_keys() k
-                      WHERE k.relation::regclass IN (SELECT p.logicalrelid FROM pg_dist_partition p);
+        RETURN QUERY
+        SELECT k.relation::regclass
+          FROM defidata.shard_keys() k
+         WHERE k.relation::regclass IN (SELECT p.logicalrelid FROM pg_dist_partition p);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.distributed_tables() IS 'the tables that are distributed; none where there is no Citus';
+COMMENT ON FUNCTION defidata.distributed_tables() IS
+    'the tables that are distributed; none where there is no Citus';
 
 -- A lock is a row that is locked until the transaction ends: unlike an advisory one, nobody
 -- can take it who may not read defidata.lock.
@@ -145,8 +164,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.try_lock(text) IS
-'takes a lock of defidata.lock until the transaction ends; false where another transaction holds
-it';
+    'takes a lock of defidata.lock until the transaction ends; false where another transaction'
+    ' holds it';
 
 -- Who waits for a row is not sure to be the next to have it: a backfill that takes
 -- chunk after chunk could always be faster.  So writers wait for the table itself,
@@ -163,7 +182,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.lock(text) IS
-'waits for a lock, of defidata.lock or (writer) on it, and holds it until the transaction ends';
+    'waits for a lock, of defidata.lock or (writer) on it, and holds it until the transaction ends';
 
 -- A full queue would fail the transaction at its commit.
 CREATE FUNCTION defidata.queue_usage() RETURNS float8

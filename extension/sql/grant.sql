@@ -3,7 +3,8 @@
 -- What each level may do beyond the one before it.  Functions of schema defidata are among
 -- them where a view, an aggregate or a procedure calls them in the name of whoever asks.
 CREATE FUNCTION defidata.levels(OUT level text, OUT tables text[], OUT functions text[])
-    RETURNS SETOF record STABLE PARALLEL SAFE LANGUAGE sql
+    RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT l.level, l.tables, l.functions
       FROM (VALUES
@@ -34,7 +35,7 @@ may read and the functions that it may call beyond those of the level before it;
 the boards';
 
 CREATE FUNCTION defidata.readable_tables(of_level text) RETURNS SETOF regclass
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
@@ -53,7 +54,7 @@ COMMENT ON FUNCTION defidata.readable_tables(text) IS
     'the tables and views that a level of defidata_grant may read';
 
 CREATE FUNCTION defidata.callable_functions(of_level text) RETURNS SETOF regprocedure
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
@@ -155,8 +156,8 @@ $$;
 COMMENT ON FUNCTION defidata.revoke(regrole) IS 'see defidata_revoke';
 
 -- A role has the level whose marks it bears: an operator refreshes, an analyst reads metrics.
-CREATE FUNCTION defidata.granted_levels(OUT role regrole, OUT level text)
-    RETURNS SETOF record STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION defidata.granted_levels(OUT role regrole, OUT level text) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
@@ -193,7 +194,8 @@ BEGIN
                         FROM pg_proc p, aclexplode(p.proacl) a
                        WHERE p.oid IN (SELECT f FROM defidata.member_functions() f)
                          AND a.grantee = granted.role
-                         AND p.oid NOT IN (SELECT f FROM defidata.callable_functions(granted.level) f)
+                         AND p.oid NOT IN (SELECT f
+                                             FROM defidata.callable_functions(granted.level) f)
                        LOOP
             EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %s', target, granted.role);
         END LOOP;

@@ -34,8 +34,9 @@ BEGIN
                                    percentile_cont(0.5) WITHIN GROUP (ORDER BY p.rows) AS median
                               FROM defidata.hours p
                              WHERE p.rows > 0
-                               AND p.hour = ANY (ARRAY(SELECT o.hour - make_interval(hours => 24 * d)
-                                                         FROM generate_series(1, 7) d))) week,
+                               AND p.hour = ANY (
+                                   ARRAY(SELECT o.hour - make_interval(hours => 24 * d)
+                                           FROM generate_series(1, 7) d))) week,
                    LATERAL (SELECT CASE WHEN day.n = 24 THEN
                                        least(day.median, CASE WHEN week.n >= 3 THEN week.median END)
                                    END AS usual) m
@@ -84,7 +85,7 @@ COMMENT ON FUNCTION defidata.mark_hours(timestamptz, timestamptz, boolean) IS
 
 CREATE FUNCTION defidata.observed_hours(from_hour timestamptz, until_hour timestamptz)
     RETURNS timestamptz[]
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN ARRAY(SELECT h.hour FROM defidata.hours h

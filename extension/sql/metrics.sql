@@ -8,7 +8,7 @@
 
 -- The columns of the view: those of 1.0 first, as a view's columns can only be added to.
 CREATE FUNCTION defidata.view_columns() RETURNS text[]
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN (SELECT ARRAY['hour'] || array_agg(m.name) FROM defidata.metric_list() m
              WHERE 'view' = ANY (m.places));
 COMMENT ON FUNCTION defidata.view_columns() IS
@@ -37,7 +37,8 @@ BEGIN
                    ' SELECT w.token, w.start, w.series FROM defidata.week_series w UNION ALL'
                    ' SELECT d.token, d.start, d.series FROM defidata.day_series d', 'OR REPLACE');
     COMMENT ON VIEW defidata.mention_series IS
-'the facts: mentions and sentiment by token and hour, a week to a row, and the open day in a row of its own';
+        'the facts: mentions and sentiment by token and hour, a week to a row, and the open day in'
+        ' a row of its own';
     COMMENT ON COLUMN defidata.mention_series.token IS 'the clean symbol';
     COMMENT ON COLUMN defidata.mention_series.start IS
         'start of the week, a Monday in UTC, or of the open day';
@@ -64,8 +65,8 @@ BEGIN
         $sql$, 'OR REPLACE', (SELECT string_agg(format('m.%I', c), ', ' ORDER BY i)
                                 FROM unnest(defidata.view_columns()) WITH ORDINALITY u (c, i)));
     COMMENT ON VIEW defidata.metrics IS
-'the metrics of each token and hour with an accepted row, computed from the facts when they are read;
-conditions on token and hour cost what the rows that they leave cost';
+        'the metrics of each token and hour with an accepted row, computed from the facts when'
+        ' they are read; conditions on token and hour cost what the rows that they leave cost';
     COMMENT ON COLUMN defidata.metrics.token IS 'the clean symbol';
     COMMENT ON COLUMN defidata.metrics.hour IS 'start of the hour';
     FOR metric IN SELECT m.name, m.meaning FROM defidata.metric_list() m
@@ -74,7 +75,8 @@ conditions on token and hour cost what the rows that they leave cost';
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION defidata.setup_views() IS 'makes or replaces the views mention_series and metrics';
+COMMENT ON FUNCTION defidata.setup_views() IS
+    'makes or replaces the views mention_series and metrics';
 
 -- A function of its own, so that the aggregate is a question to the shards where
 -- the facts are distributed, whatever is done with its answer.

@@ -7,7 +7,7 @@
 
 -- Without a setting, so that it becomes a part of whatever asks it.
 CREATE FUNCTION defidata.tables() RETURNS SETOF regclass
-    STABLE LANGUAGE sql
+    LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT d.objid::regclass
       FROM pg_depend d
@@ -19,7 +19,8 @@ COMMENT ON FUNCTION defidata.tables() IS
     'the tables, views and foreign tables in the schemas defidata and defidata_remote';
 
 CREATE FUNCTION defidata.foreign_triggers(OUT relation regclass, OUT object text, OUT owner name)
-    RETURNS SETOF record STABLE LANGUAGE sql
+    RETURNS SETOF record
+    LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT g.tgrelid::regclass, format('trigger %I', g.tgname), r.rolname
       FROM defidata.tables() t (oid)
@@ -35,7 +36,8 @@ superuser';
 -- Whatever hangs on a table and is run when it is read or written: all of these have their
 -- functions, operators, types and relations in pg_depend.
 CREATE FUNCTION defidata.foreign_code(OUT relation regclass, OUT object text, OUT owner name)
-    RETURNS SETOF record STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURNS SETOF record
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     WITH attached AS (
         SELECT t.oid AS relation, 'pg_rewrite'::regclass AS classid, w.oid AS objid
@@ -113,8 +115,8 @@ BEGIN
         RAISE EXCEPTION 'extension defidata belongs to role %, its functions to role %', home.owner,
                         current_user
             USING ERRCODE = 'insufficient_privilege',
-                  HINT = format('A superuser can mend that: REASSIGN OWNED BY %s TO %I; or the other'
-                                ' way round.', home.owner, current_user);
+                  HINT = format('A superuser can mend that: REASSIGN OWNED BY %s TO %I; or the'
+                                ' other way round.', home.owner, current_user);
     END IF;
     SELECT x.object, x.owner::regrole AS owner INTO strange
       FROM (SELECT format('schema %I', n.nspname) AS object, n.nspowner AS owner

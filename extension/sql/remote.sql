@@ -6,8 +6,8 @@
 
 -- The catalogs of a server that are asked, with the columns that are read of them:
 -- its own tables, since information_schema shows no materialized view.
-CREATE FUNCTION defidata.remote_catalogs(OUT name text, OUT columns text)
-    RETURNS SETOF record IMMUTABLE PARALLEL SAFE LANGUAGE sql
+CREATE FUNCTION defidata.remote_catalogs(OUT name text, OUT columns text) RETURNS SETOF record
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT *
       FROM (VALUES
@@ -22,8 +22,9 @@ COMMENT ON FUNCTION defidata.remote_catalogs() IS
     'the catalogs of a server that are asked about its tables, and the columns read of each';
 
 CREATE FUNCTION defidata.remote_table(server oid, remote_schema text, remote_table text,
-                                      schema regnamespace) RETURNS regclass
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    schema regnamespace)
+    RETURNS regclass
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT min(c.oid::bigint)::oid::regclass
       FROM pg_foreign_table t
@@ -42,7 +43,7 @@ here, or (NULL) any';
 -- Names are cut to 63 bytes; what is cut off goes on in a digest, so that two names of which
 -- the first 63 bytes agree are two.
 CREATE FUNCTION defidata.local_name(VARIADIC parts text[]) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     whole constant text := array_to_string(parts, '_');
@@ -145,10 +146,11 @@ column types; 42704 where this role has no user mapping';
 -- not be computed with there: defidata.opaque is a type that postgres_fdw does not know.
 CREATE DOMAIN defidata.opaque AS text;
 COMMENT ON DOMAIN defidata.opaque IS
-    'text here of a column that is none at the remote, and so can be read but not computed with there';
+    'text here of a column that is none at the remote, and so can be read but not computed with'
+    ' there';
 
 CREATE FUNCTION defidata.local_type(typname text, typtype "char") RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
         WHEN typtype = 'e' OR typname = 'money' THEN 'defidata.opaque'
         WHEN typname IN ('text', 'varchar', 'bpchar', 'name', 'citext') THEN 'text'
@@ -167,8 +169,9 @@ where it cannot be';
 
 -- One question for all columns: its answer is of one moment.
 CREATE FUNCTION defidata.remote_columns(server oid, remote_schema text, remote_table text,
-                                        OUT name text, OUT remote_type text, OUT type text)
-    RETURNS SETOF record STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    OUT name text, OUT remote_type text, OUT type text)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- a domain may be one over a domain
@@ -199,8 +202,8 @@ COMMENT ON FUNCTION defidata.remote_columns(oid, text, text) IS
 type with which they are read (NULL: none fits); no rows where there is no such table';
 
 CREATE FUNCTION defidata.foreign_place(relation regclass, OUT server oid, OUT schema_name text,
-                                       OUT table_name text)
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    OUT table_name text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     SELECT t.ftserver,
@@ -275,10 +278,11 @@ COMMENT ON FUNCTION defidata.check_remote_shape(regclass, text, jsonb) IS
 differ';
 
 CREATE FUNCTION defidata.same_encoding(relation regclass) RETURNS boolean
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    view regclass := (SELECT defidata.remote_table(t.ftserver, 'information_schema', 'character_sets', 'defidata_remote')
+    view regclass := (SELECT defidata.remote_table(t.ftserver, 'information_schema',
+                                                   'character_sets', 'defidata_remote')
                         FROM pg_foreign_table t WHERE t.ftrelid = relation);
     same boolean;
 BEGIN
@@ -287,8 +291,10 @@ BEGIN
         RETURN (SELECT c.relkind <> 'f' FROM pg_class c WHERE c.oid = relation);
     END IF;
     EXECUTE format('SELECT bool_and(v.character_set_name = $1) FROM %s v', view) INTO same
-      USING (SELECT pg_encoding_to_char(d.encoding) FROM pg_database d WHERE d.datname = current_database());
+      USING (SELECT pg_encoding_to_char(d.encoding)
+               FROM pg_database d WHERE d.datname = current_database());
     RETURN same;
 END
 $$;
-COMMENT ON FUNCTION defidata.same_encoding(regclass) IS 'whether text has the same bytes at the source as here, so that checksums can be compared';
+COMMENT ON FUNCTION defidata.same_encoding(regclass) IS
+    'whether text has the same bytes at the source as here, so that checksums can be compared';

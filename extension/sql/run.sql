@@ -1,7 +1,8 @@
 -- run.sql: the whole cycle, in one transaction or in many.
 
-CREATE FUNCTION defidata.refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint, OUT inserted bigint, OUT updated bigint,
-                                 OUT rejected bigint, OUT computed bigint, OUT published bigint, OUT elapsed interval)
+CREATE FUNCTION defidata.refresh(OUT status text, OUT latest_hour timestamptz, OUT fetched bigint,
+    OUT inserted bigint, OUT updated bigint, OUT rejected bigint, OUT computed bigint,
+    OUT published bigint, OUT elapsed interval)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -23,17 +24,22 @@ BEGIN
         PERFORM defidata.note_counts(run, counts), defidata.finish_stage(run);
         stage := defidata.start_stage(run, 'refresh', 'compute');
         computed := defidata.compute(NULL);
-        PERFORM defidata.note_counts(stage, jsonb_build_object('computed', computed)), defidata.finish_stage(stage);
+        PERFORM defidata.note_counts(stage, jsonb_build_object('computed', computed)),
+                defidata.finish_stage(stage);
         stage := defidata.start_stage(run, 'refresh', 'publish');
         published := defidata.publish();
-        PERFORM defidata.note_counts(stage, jsonb_build_object('published', published)), defidata.finish_stage(stage);
+        PERFORM defidata.note_counts(stage, jsonb_build_object('published', published)),
+                defidata.finish_stage(stage);
         status := 'ok';
     END IF;
     SELECT p.latest_hour INTO latest_hour FROM defidata.publication p;
     elapsed := clock_timestamp() - started;
 END
 $$;
-COMMENT ON FUNCTION defidata.refresh() IS 'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped beside a running refresh or run; computed: rows of metrics written; published: rows changed that readers see';
+COMMENT ON FUNCTION defidata.refresh() IS
+    'imports, computes and publishes in one transaction, all or nothing. status: ok, or skipped'
+    ' beside a running refresh or run; computed: rows of metrics written; published: rows changed'
+    ' that readers see';
 
 -- Begins a run, unless another one is under way.
 CREATE FUNCTION defidata.start_run() RETURNS bigint
@@ -50,7 +56,8 @@ BEGIN
     RETURN defidata.start_stage(NULL, 'run', 'import');
 END
 $$;
-COMMENT ON FUNCTION defidata.start_run() IS 'records the begin of a run and returns its id; NULL beside another run or refresh';
+COMMENT ON FUNCTION defidata.start_run() IS
+    'records the begin of a run and returns its id; NULL beside another run or refresh';
 
 CREATE FUNCTION defidata.lock_cycle(trigger text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -61,23 +68,29 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.lock_cycle(text) IS 'takes the lock of the cycle for the transaction, where the trigger is a run';
+COMMENT ON FUNCTION defidata.lock_cycle(text) IS
+    'takes the lock of the cycle for the transaction, where the trigger is a run';
 
 -- The steps of a run catch their error, because the run's record has to tell it.
-CREATE FUNCTION defidata.try_plan(trigger text, since timestamptz, until_hour timestamptz, OUT batches defidata.batch[], OUT failure defidata.failure)
+CREATE FUNCTION defidata.try_plan(trigger text, since timestamptz, until_hour timestamptz,
+    OUT batches defidata.batch[], OUT failure defidata.failure)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM defidata.lock_cycle(trigger);
-    batches := ARRAY(SELECT b FROM defidata.plan_import(since, until_hour, defidata.setting_value('batch_size')::bigint) b);
+    batches := ARRAY(SELECT b
+                       FROM defidata.plan_import(since, until_hour,
+                                                 defidata.setting_value('batch_size')::bigint) b);
 EXCEPTION WHEN query_canceled OR OTHERS THEN
     GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
                             failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;
 END
 $$;
-COMMENT ON FUNCTION defidata.try_plan(text, timestamptz, timestamptz) IS 'plan_import as a step of a run';
+COMMENT ON FUNCTION defidata.try_plan(text, timestamptz, timestamptz) IS
+    'plan_import as a step of a run';
 
-CREATE FUNCTION defidata.try_batch(stage bigint, trigger text, batch defidata.batch) RETURNS defidata.failure
+CREATE FUNCTION defidata.try_batch(stage bigint, trigger text, batch defidata.batch)
+    RETURNS defidata.failure
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -92,9 +105,11 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
     RETURN failure;
 END
 $$;
-COMMENT ON FUNCTION defidata.try_batch(bigint, text, defidata.batch) IS 'import_batch as a step of a run';
+COMMENT ON FUNCTION defidata.try_batch(bigint, text, defidata.batch) IS
+    'import_batch as a step of a run';
 
-CREATE FUNCTION defidata.try_compute(stage bigint, trigger text, until_hour timestamptz, OUT more boolean, OUT failure defidata.failure)
+CREATE FUNCTION defidata.try_compute(stage bigint, trigger text, until_hour timestamptz,
+    OUT more boolean, OUT failure defidata.failure)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -110,7 +125,8 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
     more := false;
 END
 $$;
-COMMENT ON FUNCTION defidata.try_compute(bigint, text, timestamptz) IS 'compute_step as a step of a run';
+COMMENT ON FUNCTION defidata.try_compute(bigint, text, timestamptz) IS
+    'compute_step as a step of a run';
 
 CREATE FUNCTION defidata.try_publish(stage bigint, trigger text) RETURNS defidata.failure
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -142,9 +158,11 @@ BEGIN
                           DETAIL = failure.detail, HINT = failure.hint;
 END
 $$;
-COMMENT ON PROCEDURE defidata.fail(bigint, defidata.failure) IS 'records a failure and raises it again';
+COMMENT ON PROCEDURE defidata.fail(bigint, defidata.failure) IS
+    'records a failure and raises it again';
 
-CREATE PROCEDURE defidata.run_import(stage bigint, trigger text, since timestamptz, until_hour timestamptz)
+CREATE PROCEDURE defidata.run_import(stage bigint, trigger text, since timestamptz,
+    until_hour timestamptz)
     LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -167,7 +185,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON PROCEDURE defidata.run_import(bigint, text, timestamptz, timestamptz) IS 'the import stage with a commit after each batch';
+COMMENT ON PROCEDURE defidata.run_import(bigint, text, timestamptz, timestamptz) IS
+    'the import stage with a commit after each batch';
 
 CREATE PROCEDURE defidata.run_compute(stage bigint, trigger text, until_hour timestamptz)
     LANGUAGE plpgsql
@@ -187,7 +206,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON PROCEDURE defidata.run_compute(bigint, text, timestamptz) IS 'the compute stage with a commit after each week and the open day';
+COMMENT ON PROCEDURE defidata.run_compute(bigint, text, timestamptz) IS
+    'the compute stage with a commit after each week and the open day';
 
 CREATE PROCEDURE defidata.run_publish(stage bigint, trigger text)
     LANGUAGE plpgsql
@@ -202,4 +222,5 @@ BEGIN
     COMMIT;
 END
 $$;
-COMMENT ON PROCEDURE defidata.run_publish(bigint, text) IS 'the publish stage in a transaction of its own';
+COMMENT ON PROCEDURE defidata.run_publish(bigint, text) IS
+    'the publish stage in a transaction of its own';

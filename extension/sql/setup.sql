@@ -180,7 +180,7 @@ $$;
 COMMENT ON FUNCTION defidata.step_22() IS 'alerts and their events';
 
 CREATE FUNCTION defidata.steps() RETURNS SETOF integer
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT substr(p.proname, 6)::integer
       FROM pg_proc p
@@ -189,13 +189,13 @@ END;
 COMMENT ON FUNCTION defidata.steps() IS 'the numbers of the steps that this version has';
 
 CREATE FUNCTION defidata.latest_step() RETURNS integer
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN (SELECT max(s) FROM defidata.steps() s);
 COMMENT ON FUNCTION defidata.latest_step() IS 'the number of the last step that this version has';
 
 -- The step that the tables have; a layout without rows is one of a clone without data.
 CREATE FUNCTION defidata.present_step() RETURNS integer
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_attribute a
@@ -237,7 +237,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_rules() IS
-    'inserts missing settings, makes edits of list and settings reach every session, and keeps what hours were';
+    'inserts missing settings, makes edits of list and settings reach every session, and keeps'
+    ' what hours were';
 
 -- Until here the view metrics of 1.0 went on calling it.
 CREATE FUNCTION defidata.drop_former() RETURNS void
@@ -245,7 +246,8 @@ CREATE FUNCTION defidata.drop_former() RETURNS void
 AS $$
 DECLARE
     former constant regprocedure := to_regprocedure(
-        'defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz, float8)');
+        'defidata.metrics_between(defidata.series[], timestamptz[], timestamptz, timestamptz,'
+        ' float8)');
 BEGIN
     IF former IS NOT NULL THEN
         EXECUTE format('ALTER EXTENSION defidata DROP FUNCTION %s', former);
@@ -281,8 +283,8 @@ BEGIN
     -- a newer library serves older SQL, an older one may judge by former rules
     IF string_to_array(defidata.library_version(), '.')::integer[]
        < string_to_array(present, '.')::integer[] THEN
-        RAISE EXCEPTION 'extension defidata is of version %, the library in this session of version %',
-            present, defidata.library_version()
+        RAISE EXCEPTION 'extension defidata is of version %,'
+            ' the library in this session of version %', present, defidata.library_version()
             USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Reconnect if the extension was updated after this session began; '
                    'otherwise install the library of its version.';

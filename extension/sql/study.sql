@@ -132,7 +132,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.study_prices(text[]) IS
-    'the logarithm of each quote of tokens in the setting currency, of one asset each, and its time';
+    'the logarithm of each quote of tokens in the setting currency, of one asset each, and its'
+    ' time';
 
 -- What a reader could know; silent hours too, as what falls silent after an event has fallen.
 CREATE FUNCTION defidata.study_metric(metric text, tokens text[])
