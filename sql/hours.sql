@@ -4,6 +4,8 @@ BEGIN;
 \set ON_ERROR_ROLLBACK on
 SET LOCAL timezone = 'Asia/Kolkata';
 SET LOCAL datestyle = 'ISO';
+-- a slow machine is told how far it is
+SET LOCAL client_min_messages = warning;
 
 -- 30 days of tokens A00, A01 …: 60 of them until hour 400, then 25, and 10 in the 8 hours of
 -- each night

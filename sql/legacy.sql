@@ -96,7 +96,7 @@ SELECT defidata_import_legacy(NULL);
 ROLLBACK TO s;
 SELECT defidata_import_legacy('quoted');
 ROLLBACK TO s;
-SELECT defidata_attach('legacy', 'mentions', 'scanned');
+SELECT defidata_detach('legacy_test') IS NULL, defidata_attach('legacy', 'mentions', 'scanned');
 SELECT defidata_import_legacy('tweetvolumescleaned');
 ROLLBACK TO s;
 SET LOCAL ROLE old_api;

@@ -51,6 +51,7 @@ CREATE PROCEDURE start_over() LANGUAGE plpgsql AS $$
 DECLARE
     target regclass;
 BEGIN
+	SET LOCAL client_min_messages = warning;
     DROP VIEW defidata.metrics, defidata.mention_series, defidata.alerts;
     FOR target IN SELECT oid FROM pg_class WHERE relnamespace = 'defidata'::regnamespace AND relkind = 'r' AND relname <> 'builtin_token' LOOP
         EXECUTE format('DROP TABLE %s CASCADE', target);
