@@ -11,14 +11,14 @@ OBJS = $(addprefix extension/, defidata.o \
 # the install script: layers, each of which calls only those before it
 PARTS = schema builtin_token metric_list series operator clean \
 	common setting judge tables stream \
-	quote_series source remote attach \
-	survey copy import \
+	quote_series source survey check_ids remote attach \
+	copy follow quote import mention_document \
 	facts hours revision compute metrics as_of history \
 	price_document price_load price study \
 	board ranking alert document publish configure \
-	distribute grant owner setup \
+	distribute grant owner step_identity setup \
 	record run backfill reconcile maintain \
-	legacy schedule status report \
+	legacy schedule source_status status report \
 	api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
 GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql)

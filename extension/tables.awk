@@ -54,8 +54,8 @@ FILENAME ~ /metric_list\.h$/ {
 !begun && !/^-- tables/ && /^(--.*)?$/ { if (/^$/) begun = 1; next }
 !begun { next }
 
-/^CREATE TABLE / {
-	table = $3
+/^CREATE (UNLOGGED )?TABLE / {
+	table = $(NF - 1)
 	comment_on("TABLE " table, above)
 }
 

@@ -63,21 +63,49 @@ CREATE TABLE defidata.board (
 -- copy of every row that the mentions sources delivered, rejected ones included
 CREATE TABLE defidata.raw_mentions (
     source text COLLATE "C" NOT NULL,   -- the source that delivered the row
-    id text COLLATE "C" NOT NULL,       -- the row's key there
-    hour timestamptz,                   -- start of the hour, in UTC
+    id text COLLATE "C" NOT NULL,       -- the row's key there, within its hour
+    hour timestamptz NOT NULL,          -- start of the hour, in UTC; -infinity where it has none
     symbol text COLLATE "C",            -- the raw symbol as delivered
     mentions float8,                    -- tweets, as delivered
-    sentiment float8,                   -- mean sentiment, as delivered
+    sentiment float8,                   -- mean sentiment, as mapped; NULL where it is unusable
     token text COLLATE "C",             -- the clean symbol; NULL where the row is rejected
-    reason text,                        -- why the row is rejected: symbol, disabled, hour, mentions
-                                        -- or sentiment; NULL where it is accepted
+    reason text,                        -- why the row is rejected: symbol, disabled, hour or
+                                        -- mentions; NULL where it is accepted
     fetched_at timestamptz NOT NULL,    -- when this version of the row was copied
-    former_hour timestamptz,            -- the hour that the row had before its last correction;
-                                        -- NULL where it was never corrected
-    PRIMARY KEY (source, id)
+    PRIMARY KEY (source, hour, id)
 );
-CREATE INDEX ON defidata.raw_mentions (hour);
 CREATE INDEX ON defidata.raw_mentions (source) WHERE reason = 'hour';
+
+-- rows that the copy had and their source delivers no more, for 14 days
+CREATE TABLE defidata.superseded (
+    source text COLLATE "C" NOT NULL,   -- the source that delivered the row
+    id text COLLATE "C" NOT NULL,       -- the row's key there, within its hour
+    hour timestamptz NOT NULL,          -- start of the hour, in UTC; -infinity where it has none
+    symbol text COLLATE "C",            -- the raw symbol as delivered
+    mentions float8,                    -- tweets, as delivered
+    sentiment float8,                   -- mean sentiment, as mapped; NULL where it is unusable
+    token text COLLATE "C",             -- the clean symbol; NULL where the row is rejected
+    reason text,                        -- why the row is rejected; NULL where it is accepted
+    fetched_at timestamptz NOT NULL,    -- when this version of the row was copied
+    superseded_at timestamptz NOT NULL, -- when its source delivered it no more
+    PRIMARY KEY (source, hour, id, superseded_at)
+);
+CREATE INDEX ON defidata.superseded (superseded_at);
+
+-- the rows that are being copied; empty but within a transaction that does
+CREATE UNLOGGED TABLE defidata.delivered (
+    hour timestamptz NOT NULL,          -- start of the hour, in UTC; -infinity where it has none
+    id text COLLATE "C" NOT NULL,       -- the row's key, within its hour
+    symbol text COLLATE "C",            -- the raw symbol
+    mentions float8,                    -- tweets
+    sentiment float8                    -- mean sentiment
+);
+
+-- the sources whose mentions come as documents, by defidata_load_mentions
+CREATE TABLE defidata.document_source (
+    name text COLLATE "C" NOT NULL,     -- the source's name
+    PRIMARY KEY (name)
+);
 
 -- copy of every quote that the price sources and documents delivered, rejected ones included
 CREATE TABLE defidata.prices (
@@ -110,12 +138,20 @@ CREATE TABLE defidata.uncopied (
     PRIMARY KEY (source, hour, cause)
 );
 
--- hours of the overlap at which the copy was found equal to its source
+-- what a mentions source said of an hour when it was last read, and what came of it
 CREATE TABLE defidata.surveyed (
-    source text COLLATE "C" NOT NULL,   -- the source
-    hour timestamptz NOT NULL,          -- the hour
-    rows bigint NOT NULL,               -- the rows that the source had
-    checksum numeric NOT NULL,          -- their checksum there
+    source text COLLATE "C" NOT NULL,       -- the source
+    hour timestamptz NOT NULL,              -- the hour; -infinity: rows whose time is unusable
+    rows bigint NOT NULL,                   -- the rows that the source had
+    checksum numeric,                       -- their checksum there; NULL: to be read again
+    held bigint NOT NULL,                   -- the rows that the copy had from then on
+    most bigint NOT NULL,                   -- the most rows that it had since apply_deletes last
+                                            -- followed the source
+    kept text,                              -- why the copy was left as it was: emptied, shrunken or
+                                            -- oldest; NULL where it follows the source
+    twins boolean NOT NULL DEFAULT false,   -- whether more than half of its rows have a twin under
+                                            -- another id
+    repeats text,                           -- another source that has nearly the same rows
     PRIMARY KEY (source, hour)
 );
 

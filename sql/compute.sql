@@ -76,7 +76,7 @@ SELECT count(*), min(hour) AT TIME ZONE 'UTC' AS first, max(hour) AT TIME ZONE '
 
 -- the open day's hours all move back to the day before: it stays open, and takes what comes
 UPDATE remote SET "timestamp" = "timestamp" - 7200 WHERE i >= 96;
-SELECT count(*) FROM defidata_reconcile('100 years');
+SELECT count(*) FROM defidata_reconcile('100 years', true);
 SELECT * FROM state();
 SELECT max(hour) AT TIME ZONE 'UTC' AS latest FROM defidata.hours WHERE rows > 0;
 SELECT deliver(98, 99);

@@ -55,8 +55,4 @@ SELECT function AS has_parameter_in_conflict FROM body WHERE source ~ ('INSERT I
 SELECT function AS merges FROM body WHERE source ~ '\mMERGE INTO\M';
 SELECT function AS joins_laterally FROM body WHERE source ~ ('LATERAL \(SELECT[^()]*FROM ' || :'large');
 SELECT function AS updates_from_union FROM body WHERE source ~ ('UPDATE ' || :'large' || '[^;]*\mUNION\M');
--- A shard's duplicate key comes back as another error, so there a copy has to merge.
-SELECT p.prosrc ~ '\mWHEN unique_violation\M' AS catches_duplicates,
-       p.prosrc ~ 'merge\s+boolean := [^;]*defidata\.distributed_tables\(\)[^;]*;' AS merges_where_distributed
-  FROM pg_proc p WHERE p.oid = 'defidata.copy_part'::regproc;
 ROLLBACK;

@@ -51,8 +51,11 @@ UPDATE remote SET "timestamp" = '2025-06-01 12:05Z' WHERE id = 'b1';
 SELECT * FROM defidata_import();
 SELECT * FROM copy WHERE id = 'b1';
 
--- hours at which the copy was found equal are not compared here again, until the source
--- says something else of them, and then also where it says again what it said before
+-- its move has emptied an hour of the source, which stays as it was
+SELECT hour AT TIME ZONE 'UTC' AS hour, rows, held, kept FROM defidata.surveyed WHERE kept IS NOT NULL;
+
+-- hours of which the source says what it said when they were read are not read again, until
+-- it says something else of them, and then also where it says again what it said before
 SELECT inserted, updated FROM defidata_import();
 SELECT hour AT TIME ZONE 'UTC' AS hour, rows FROM defidata.surveyed ORDER BY hour;
 UPDATE remote SET count = 100 WHERE id = 'a10';
@@ -67,21 +70,29 @@ SELECT inserted, updated FROM defidata_import();
 UPDATE remote SET "timestamp" = '2025-06-01 10:30Z' WHERE id = 'a10';
 SELECT inserted, updated FROM defidata_import();
 SELECT * FROM copy WHERE id = 'a10';
--- out of the overlap, whose memory ends there
+-- out of the overlap
 INSERT INTO remote VALUES ('e1', '2025-06-01 15:30Z', 'ETH', 1, 0);
 SELECT inserted, updated FROM defidata_import();
 SELECT inserted, updated FROM defidata_import();
 SELECT min(hour) AT TIME ZONE 'UTC' AS first, max(hour) AT TIME ZONE 'UTC' AS last, count(*) FROM defidata.surveyed;
--- an import since some time compares all, whatever somebody has done to the copy
+-- rows that somebody has deleted from the copy come again; other deeds are mended where the
+-- source's answers are forgotten
+DELETE FROM defidata.raw_mentions WHERE id = 'a11';
+SELECT inserted, updated FROM defidata_import();
 UPDATE defidata.raw_mentions SET mentions = 1000 WHERE id = 'a12';
 SELECT inserted, updated FROM defidata_import();
-SELECT inserted, updated FROM defidata_import('2025-06-01 00:00Z');
+DELETE FROM defidata.surveyed;
+SELECT inserted, updated FROM defidata_import();
 SELECT * FROM copy WHERE id = 'a12';
 
--- a row that the source has deleted stays, and so does all after a truncate
-DELETE FROM remote WHERE id = 'b2';
+-- a row that the source has deleted goes, unless its hour is emptied by that, and nothing
+-- goes after a truncate
+INSERT INTO remote VALUES ('b4', '2025-06-01 15:45Z', 'ETH', 5, NULL);
+SELECT inserted FROM defidata_import();
+DELETE FROM remote WHERE id IN ('b2', 'b4');
 SELECT * FROM defidata_import();
-SELECT count(*) FROM copy WHERE id = 'b2';
+SELECT id FROM copy WHERE id IN ('b2', 'b4');
+SELECT id, hour AT TIME ZONE 'UTC' AS hour, symbol, mentions, token FROM defidata.superseded ORDER BY hour, id;
 CREATE TEMP TABLE kept AS TABLE remote;
 TRUNCATE remote;
 SELECT * FROM defidata_import();
@@ -147,7 +158,7 @@ SELECT count(*) > 0 AS some FROM copy WHERE reason = 'hour';
 
 -- batches of any size bring the same, and two sources may share ids
 DELETE FROM remote WHERE id = 'b2';
-DELETE FROM defidata.raw_mentions r WHERE NOT EXISTS (SELECT FROM remote WHERE id = r.id);
+SELECT count(*) FROM defidata_reconcile('100 years', true);
 SELECT defidata_checksum('defidata.raw_mentions') AS checksum \gset
 DELETE FROM defidata.raw_mentions;
 SELECT defidata_detach('remote'), defidata_attach('remote', 'mentions', 'remote'), defidata_set('batch_size', '3');

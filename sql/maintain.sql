@@ -47,7 +47,7 @@ SELECT error_of('SELECT defidata_history(NULL)');
 -- checksum: order, time zone and record times do not count; every value does
 SELECT defidata_checksum('defidata.raw_mentions') AS before \gset
 CREATE TABLE raw_copy AS SELECT * FROM defidata.raw_mentions ORDER BY mentions, id DESC;
-UPDATE raw_copy SET fetched_at = now(), former_hour = NULL;
+UPDATE raw_copy SET fetched_at = now();
 SET LOCAL timezone = 'Asia/Tokyo';
 SELECT defidata_checksum('raw_copy') = :'before' AS same;
 SET LOCAL timezone = 'America/New_York';
@@ -74,18 +74,31 @@ SELECT id, to_char(hour AT TIME ZONE 'UTC', 'MM-DD HH24') AS hour, mentions, sen
  WHERE id IN ('late', 'BTC50', 'ETH300', 'BTC301', 'SOL200', 'SOL201', 'BTC201', 'SOL400') ORDER BY id;
 SELECT count(*) AS written FROM defidata.raw_mentions r LEFT JOIN before_reconcile b USING (id) WHERE r.fetched_at IS DISTINCT FROM b.fetched_at;
 SELECT cause, rows, hour AT TIME ZONE 'UTC' AS hour FROM defidata.uncopied;
--- what is reported stays reported; deletes only when asked
+-- what is reported stays reported; hours are emptied or halved only when asked
+DELETE FROM remote WHERE id ~ '(220|221)$' AND (id ~ '221' OR id !~ '^BTC');
 SELECT hour AT TIME ZONE 'UTC' AS hour, remote_rows, local_rows, action FROM defidata_reconcile('100 years');
 SELECT hour AT TIME ZONE 'UTC' AS hour, remote_rows, local_rows, action FROM defidata_reconcile('100 years', true);
 SELECT hour AT TIME ZONE 'UTC' AS hour, remote_rows, local_rows, action FROM defidata_reconcile('100 years', true);
 SELECT count(*) FROM (SELECT id, "timestamp" / 3600 * 3600, symbol, count, sentiment FROM remote WHERE id IS NOT NULL
                       EXCEPT ALL SELECT id, EXTRACT(epoch FROM hour)::integer, symbol, mentions, sentiment FROM defidata.raw_mentions) x;
--- a source that has lost everything erases nothing unless told to
+SELECT hour AT TIME ZONE 'UTC' AS hour, count(*) FROM defidata.superseded GROUP BY hour ORDER BY hour;
+-- a source that has lost everything erases nothing, even if told to
 CREATE TABLE kept AS TABLE remote;
 TRUNCATE remote;
 SELECT action, count(*), sum(local_rows) AS local_rows FROM defidata_reconcile('100 years') GROUP BY action;
 SELECT count(*) FROM defidata.raw_mentions;
+SELECT action, count(*), sum(local_rows) AS local_rows FROM defidata_reconcile('100 years', true) GROUP BY action;
+SELECT count(*) FROM defidata.raw_mentions;
+-- one that begins later is followed from there on only
+INSERT INTO remote SELECT * FROM kept WHERE "timestamp" >= 1748736000 + 3600 * 250 OR id ~ '^BTC' AND "timestamp" >= 1748736000 + 3600 * 245;
+SELECT min(hour) AT TIME ZONE 'UTC' AS first, max(hour) AT TIME ZONE 'UTC' AS last, action, count(*) FROM defidata_reconcile('100 years', true) GROUP BY action ORDER BY 1;
+SELECT to_char(hour AT TIME ZONE 'UTC', 'MM-DD HH24') AS hour, count(*) FROM defidata.raw_mentions
+ WHERE hour BETWEEN '2025-06-11 03:00Z' AND '2025-06-11 11:00Z' GROUP BY 1 ORDER BY 1;
+TRUNCATE remote;
 INSERT INTO remote TABLE kept;
+SELECT count(*) > 0 AS differed FROM defidata_reconcile('100 years');
+SELECT count(*) FROM (SELECT id, "timestamp" / 3600 * 3600, symbol, count, sentiment FROM remote WHERE id IS NOT NULL
+                      EXCEPT ALL SELECT id, EXTRACT(epoch FROM hour)::integer, symbol, mentions, sentiment FROM defidata.raw_mentions) x;
 SELECT since, error_of(format('SELECT count(*) FROM defidata_reconcile(%L)', since)) FROM (VALUES ('0'), ('-1 hour'), ('101 years'), (NULL)) v (since);
 SELECT error_of('SELECT count(*) FROM defidata_reconcile(apply_deletes => NULL)');
 SELECT stage, status, counts FROM defidata.runs WHERE stage = 'reconcile' ORDER BY id DESC LIMIT 1;

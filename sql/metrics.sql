@@ -23,7 +23,7 @@ SELECT i, row_number() OVER () || symbol AS id, (1748736000 + 3600 * i + i * 77 
                        (NULL, 'NO MATCH', 7, 0, i % 2 = 0),
                        (NULL, 'BTC', -1 - i, 0, i % 4 = 0),
                        (NULL, 'ETH', 0.5, 0, i % 7 = 0),
-                       (NULL, 'LTC', 1, 'NaN', i % 6 = 0)) r (token, symbol, count, sentiment, delivered)
+                       ('XRP', 'XRP', 1, 'NaN', i % 6 = 0 AND i < 150)) r (token, symbol, count, sentiment, delivered)
  WHERE delivered AND i NOT BETWEEN 200 AND 229 AND i % 37 <> 5 AND (i <> 350 OR token IS NULL);
 
 -- the definition: every token at every clock hour, c NULL in an outage, so that
@@ -33,8 +33,8 @@ SELECT t.token, i, to_timestamp(1748736000 + 3600 * i) AS hour, CASE WHEN o.n > 
        COALESCE(f.s, 0) AS s, COALESCE(f.w, 0) AS w, f.c IS NOT NULL AS mentioned
   FROM (SELECT DISTINCT token FROM remote WHERE token IS NOT NULL) t CROSS JOIN generate_series(0, 503) i
   LEFT JOIN (SELECT i, count(*) AS n FROM remote GROUP BY i) o USING (i)
-  LEFT JOIN (SELECT token, i, sum(count::numeric) AS c, sum(round(sentiment::numeric, 9) * count::numeric) AS s,
-                    sum(count::numeric) FILTER (WHERE sentiment IS NOT NULL) AS w FROM remote GROUP BY 1, 2) f USING (token, i);
+  LEFT JOIN (SELECT token, i, sum(count::numeric) AS c, sum(round(sentiment::numeric, 9) * count::numeric) FILTER (WHERE sentiment <> 'NaN') AS s,
+                    sum(count::numeric) FILTER (WHERE sentiment <> 'NaN') AS w FROM remote GROUP BY 1, 2) f USING (token, i);
 CREATE TABLE sums AS
 SELECT *, avg(c) OVER d1 AS a24, count(c) OVER d1 AS n24, stddev_samp(c) OVER d1 AS d24, sum(s) OVER d1 / NULLIF(sum(w) OVER d1, 0) AS s24,
        avg(c) OVER d7 AS a168, count(c) OVER d7 AS n168, stddev_samp(c) OVER d7 AS d168, sum(s) OVER d7 / NULLIF(sum(w) OVER d7, 0) AS s168,

@@ -51,7 +51,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @extschema@.defidata_recompute() IS
 'rebuilds the facts of every hour that the raw copy still holds, and so every metric, and the series
-of every asset; returns the token-hours summed';
+of every asset; returns the token-hours summed, and says how many hours have expired and stay as
+they are';
 
 CREATE FUNCTION @extschema@.defidata_publish() RETURNS bigint
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -73,9 +74,12 @@ BEGIN ATOMIC
     SELECT * FROM defidata.reconcile(since, apply_deletes);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_reconcile(interval, boolean) IS
-'compares count and checksum of each hour since now() - since with its source, reads the hours that
-differ again, computes and publishes. action: read again; kept or deleted, where the source holds
-rows no more; uncopied, where it holds rows that cannot be copied. Deletes only with apply_deletes';
+'compares the count and checksum of each hour since now() - since with what its source said when
+the hour was last read, and the count with the copy''s; reads the hours that differ again, computes
+and publishes. action: read again; deleted, where apply_deletes took rows away; kept, where the
+source has none, or fewer than half, of the hour''s rows left, and the copy is left as it is;
+uncopied, where the source has rows that cannot be copied. apply_deletes follows the source there
+too, but never before its oldest hour, nor where it is empty';
 
 CREATE FUNCTION @extschema@.defidata_check()
     RETURNS TABLE (name text, state text, value text, hint text)

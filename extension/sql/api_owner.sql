@@ -45,14 +45,30 @@ COMMENT ON FUNCTION @extschema@.defidata_attach(text, text, regclass, jsonb) IS
 names where they differ from the CT-SCANNER''s. 42703 or 42804 where the shape does not fit, 22023
 for a bad argument';
 
-CREATE FUNCTION @extschema@.defidata_detach(name text) RETURNS void
+CREATE FUNCTION @extschema@.defidata_detach(name text, drop_rows boolean DEFAULT false)
+    RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT defidata.setup();
-    SELECT defidata.detach(name);
+    SELECT defidata.detach(name, drop_rows);
 END;
-COMMENT ON FUNCTION @extschema@.defidata_detach(text) IS
-'the source is no longer read; its rows stay. 42704 where there is no such source';
+COMMENT ON FUNCTION @extschema@.defidata_detach(text, boolean) IS
+'the source is no longer read; its rows stay, or, with drop_rows, go, and their hours, but for
+expired ones, are summed anew and published. 42704 where there is no such source';
+
+CREATE FUNCTION @extschema@.defidata_load_mentions(source text, document jsonb,
+        OUT stored bigint, OUT rejected bigint)
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup();
+    SELECT * FROM defidata.load_mentions(source, document);
+END;
+COMMENT ON FUNCTION @extschema@.defidata_load_mentions(text, jsonb) IS
+'takes an array of objects with symbol, hour (or timestamp), mentions (or count) and, where there
+are any, id and sentiment as raw rows of that source, each known by hour and id, else symbol: it
+replaces the rows that it names and no others. The next refresh takes them up. stored: rows of the
+document that are accepted; rejected: those that are not, with their reason in defidata.rejects.
+22023: not such a document, or the name of a source that is attached';
 
 CREATE FUNCTION @extschema@.defidata_load_prices(
     document jsonb, currency text DEFAULT NULL, asset text DEFAULT NULL,

@@ -224,7 +224,7 @@ CREATE FUNCTION @extschema@.defidata_checksum(relation regclass) RETURNS text
 AS $$
 DECLARE
     -- record times, marks of work and surrogate ids
-    left_out constant text[] := '{fetched_at,former_hour,summed,published,started_at,finished_at,'
+    left_out constant text[] := '{fetched_at,superseded_at,summed,published,started_at,finished_at,'
         'published_at,attached_at,chosen_at,seen_at,generation,run,pid,until,'
         'first_summed_at,first_published_at}';
     names    text;
@@ -265,7 +265,7 @@ COMMENT ON VIEW defidata.rejects IS
 COMMENT ON COLUMN defidata.rejects.symbol IS
     'the raw symbol as delivered; of a quote without one, its asset';
 COMMENT ON COLUMN defidata.rejects.reason IS
-    'symbol, disabled, hour, mentions, sentiment or price';
+    'symbol, disabled, hour, mentions or price';
 COMMENT ON COLUMN defidata.rejects.rows IS 'how many rows';
 COMMENT ON COLUMN defidata.rejects.mentions IS
     'tweets that they count, where usable; NULL for quotes';

@@ -103,11 +103,20 @@ BEGIN
     logical := ARRAY(SELECT l.logical FROM defidata.logical_columns(kind) l);
     IF columns IS NULL OR jsonb_typeof(columns) <> 'object' OR EXISTS (
             SELECT FROM jsonb_each(columns) c
-             WHERE jsonb_typeof(c.value) <> 'string' OR c.key <> ALL (logical)) THEN
+             WHERE c.key <> ALL (logical)
+                OR NOT (jsonb_typeof(c.value) = 'string'
+                        OR c.key = 'id' AND jsonb_typeof(c.value) = 'array'
+                           AND NOT c.value @? '$[*] ? (@.type() <> "string")')) THEN
         RAISE EXCEPTION 'columns must be a JSON object that maps logical to actual column names'
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = format('The columns of kind %s are %s.', kind,
                                 array_to_string(logical, ', '));
+    END IF;
+    IF EXISTS (SELECT FROM defidata.document_source d WHERE d.name = check_attach.name) THEN
+        RAISE EXCEPTION 'source "%" is one of documents', name
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = format('Choose another name, or drop its rows:'
+                                ' SELECT defidata_detach(%L, true);', name);
     END IF;
     SELECT s.kind, s.relation INTO other FROM defidata.source s WHERE s.name = check_attach.name;
     IF other.kind <> kind THEN
@@ -160,7 +169,7 @@ BEGIN
                                         WHERE r.source = name AND r.reason IS DISTINCT FROM 'hour')
                  ELSE (SELECT max(p.at) FROM defidata.prices p
                         WHERE p.source = name AND p.reason IS DISTINCT FROM 'hour') END;
-    DELETE FROM defidata.surveyed k WHERE k.source = attach.name;
+    PERFORM defidata.check_ids(relation, kind, columns), defidata.forget_answers(name);
     INSERT INTO defidata.source AS s (name, kind, relation, columns, watermark)
     VALUES (name, kind, relation, columns, watermark)
     ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE
@@ -349,18 +358,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.attach_server(name, text, text, text) IS 'see defidata_attach_server';
-
-CREATE FUNCTION defidata.detach(name text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    DELETE FROM defidata.source s WHERE s.name = detach.name;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'source % is not attached', quote_nullable(left(name, 80))
-            USING ERRCODE = 'undefined_object',
-                  HINT = 'SELECT name FROM defidata.source lists the sources.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION defidata.detach(text) IS
-    'the source is no longer read; its rows stay. 42704 where there is no such source';

@@ -116,12 +116,15 @@ raw rows say; returns the token-hours summed';
 CREATE FUNCTION defidata.mark_since(since timestamptz) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    sources constant text[] := ARRAY(SELECT defidata.copied_sources());
 BEGIN
     INSERT INTO defidata.hours AS h (hour)
     SELECT DISTINCT r.hour
       FROM defidata.raw_mentions r
-     WHERE r.hour >= since AND r.reason IS DISTINCT FROM 'hour'
+     WHERE r.source = ANY (sources) AND r.hour >= since AND r.reason IS DISTINCT FROM 'hour'
     ON CONFLICT (hour) DO UPDATE SET summed = false;
+    PERFORM defidata.tell_expired(since, 'infinity');
 END
 $$;
 COMMENT ON FUNCTION defidata.mark_since(timestamptz) IS
@@ -136,7 +139,9 @@ DECLARE
     open_day timestamptz;
     first    timestamptz;
 BEGIN
-    PERFORM defidata.lock('writer');
+    PERFORM defidata.lock('writer'), defidata.judge_waiting(clock_timestamp());
+    -- whoever had it summed anew: what is known of an expired hour is more than the raw rows say
+    UPDATE defidata.hours h SET summed = true WHERE NOT h.summed AND h.expired;
     open_day := defidata.turn_day();
     first := (SELECT min(h.hour) FROM defidata.hours h
                WHERE NOT h.summed AND h.hour < until_hour);

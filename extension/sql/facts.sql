@@ -34,9 +34,9 @@ COMMENT ON FUNCTION defidata.mentions_by_hour(defidata.series[], timestamptz, ti
     ' more than 87672 hours, 22003 where a sum is more than a bigint';
 
 -- The two readers of raw rows are functions of their own, since RETURN QUERY can
--- have a parallel plan where other statements of plpgsql cannot.  A batch is
--- stored in the order of its ids (import.sql): by a bitmap each of its pages is
--- read once, by an index scan once for every hour.  Facts go on in the order of
+-- have a parallel plan where other statements of plpgsql cannot.  By a bitmap
+-- each page of the hours is read once, in the order of the table; sources are
+-- named, since the key begins with them.  Facts go on in the order of
 -- tokens: where each week lies so, windows that go through three of them meet a
 -- token while its state is still at hand.
 CREATE FUNCTION defidata.facts_of(hours timestamptz[])
@@ -44,11 +44,13 @@ CREATE FUNCTION defidata.facts_of(hours timestamptz[])
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+    sources constant text[] := ARRAY(SELECT defidata.copied_sources());
 BEGIN
     RETURN QUERY
     SELECT m.token, defidata.rolling(m.hour, m.mentions::bigint, m.sentiment)
       FROM defidata.raw_mentions m
-     WHERE m.hour = ANY (hours) AND m.reason IS NULL
+     WHERE m.source = ANY (sources) AND m.hour = ANY (hours) AND m.reason IS NULL
      GROUP BY m.token
      ORDER BY m.token;
 END
@@ -60,11 +62,14 @@ CREATE FUNCTION defidata.rows_of(hours timestamptz[]) RETURNS TABLE (hour timest
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_indexscan = off SET plan_cache_mode = force_custom_plan
 AS $$
+DECLARE
+    sources constant text[] := ARRAY(SELECT defidata.copied_sources());
 BEGIN
     RETURN QUERY
     SELECT m.hour, count(*)
       FROM defidata.raw_mentions m
-     WHERE m.hour = ANY (hours) AND m.reason IS DISTINCT FROM 'hour'
+     WHERE m.source = ANY (sources) AND m.hour = ANY (hours)
+       AND m.reason IS DISTINCT FROM 'hour'
      GROUP BY m.hour;
 END
 $$;

@@ -113,32 +113,44 @@ $$;
 COMMENT ON FUNCTION defidata.legacy_views(name) IS 'makes or replaces, in a schema of their own, views with the names, columns and types of the old scripts'' tables; NULL is 0 there, and the comments of the columns tell where a formula differs. Grant USAGE on the schema and SELECT on its views to the API''s role and set its search_path. 22023: not a fitting schema; 42P16 or 42809: something else of that name is there';
 
 CREATE FUNCTION defidata.import_legacy(relation regclass) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    until constant timestamptz := defidata.hour_of(now()) + interval '1 hour';
-    batch defidata.batch;
-    rows  bigint := 0;
+    now_at    constant timestamptz := clock_timestamp();
+    finish    constant timestamptz := defidata.hour_of(now_at) + interval '1 hour';
+    others    constant text[] := ARRAY(SELECT s FROM defidata.copied_sources() s
+                                        WHERE s <> 'legacy');
+    delivered timestamptz[];
+    wanted    record;
+    batch     defidata.batch;
+    rows      bigint := 0;
 BEGIN
     PERFORM defidata.lock('writer');
     IF EXISTS (SELECT FROM defidata.source s WHERE s.name = 'legacy') THEN
-        RAISE EXCEPTION 'a source named legacy is attached' USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Its rows are read by every refresh already; otherwise detach it with defidata_detach(''legacy'') first.';
+        RAISE EXCEPTION 'a source named legacy is attached'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Its rows are read by every refresh already; otherwise detach it with'
+                   ' defidata_detach(''legacy'') first.';
     END IF;
     -- a source for the time of this call, so that its rows come the way of all others
     PERFORM defidata.attach('legacy', 'mentions', relation, '{}');
-    FOR batch IN
-        SELECT 'legacy', min(s.hour), max(s.hour) + interval '1 hour', array_agg(s.hour), array_agg(s.remote_rows),
-               array_agg(s.hour) FILTER (WHERE s.local_rows > 0)
-          FROM defidata.survey('legacy', '2006-01-01 00:00:00+00', until, false, false) s
-          LEFT JOIN (SELECT DISTINCT r.hour FROM defidata.raw_mentions r
-                      WHERE r.source <> 'legacy' AND r.reason IS DISTINCT FROM 'hour') d ON d.hour = s.hour
-         WHERE s.remote_rows > 0 AND d.hour IS NULL
-        HAVING count(*) > 0 LOOP
-        rows := defidata.import_batch(batch) ->> 'inserted';
+    delivered := ARRAY(SELECT r.hour FROM defidata.raw_mentions r
+                        WHERE r.source = ANY (others) AND r.reason IS DISTINCT FROM 'hour'
+                        GROUP BY r.hour);
+    SELECT array_agg(s.hour) AS hours, array_agg(s.remote_rows) AS remote_rows,
+           array_agg(s.local_rows) AS local_rows INTO wanted
+      FROM defidata.survey('legacy', '2006-01-01 00:00:00+00', finish, false) s
+     WHERE s.remote_rows > 0 AND s.hour <> ALL (delivered);
+    FOR batch IN SELECT * FROM defidata.cut_batches(
+            'legacy', '2006-01-01 00:00:00+00', finish, wanted.hours, wanted.remote_rows,
+            wanted.local_rows, defidata.setting_value('batch_size')::bigint, now_at, false) LOOP
+        rows := rows + (defidata.import_batch(batch) ->> 'inserted')::bigint;
     END LOOP;
     DELETE FROM defidata.source s WHERE s.name = 'legacy';
+    PERFORM defidata.tell_expired('-infinity', 'infinity');
     RETURN rows;
 END
 $$;
-COMMENT ON FUNCTION defidata.import_legacy(regclass) IS 'takes over the hours that no source has delivered from an old tweetvolumescleaned (id, timestamp, symbol, count, sentiment), as rows of source legacy, and returns how many rows are new; the next compute or refresh takes them up. An hour that a source delivers later replaces them. 42703 or 42804: wrong shape; 55000: a source named legacy is attached';
+COMMENT ON FUNCTION defidata.import_legacy(regclass) IS
+    'rows of an old tweetvolumescleaned as rows of source legacy; see defidata_import_legacy';

@@ -68,6 +68,7 @@ DECLARE
     latest      timestamptz;
     unsettled   bigint;
     share       float8;
+    sources     constant text[] := ARRAY(SELECT defidata.copied_sources());
 BEGIN
     name := 'sources';
     value := (SELECT format('%s of mentions, %s of prices', count(*) FILTER (WHERE s.kind = 'mentions'), count(*) FILTER (WHERE s.kind = 'prices'))
@@ -89,7 +90,9 @@ BEGIN
     name := 'unsettled hours';
     unsettled := (SELECT count(*) FROM defidata.hours h
                    WHERE NOT h.settled AND h.rows > 0 AND h.hour > now() - interval '14 days' AND h.hour + settle < now());
-    unsettled := unsettled + (SELECT count(*) FROM defidata.raw_mentions r WHERE r.reason = 'hour' AND r.hour > now() AND isfinite(r.hour));
+    unsettled := unsettled + (SELECT count(*) FROM defidata.raw_mentions r
+                              WHERE r.source = ANY (sources)
+                                AND r.reason = 'hour' AND r.hour > now() AND isfinite(r.hour));
     state := CASE WHEN unsettled > 0 THEN 'warn' ELSE 'ok' END;
     value := unsettled::text;
     hint := CASE WHEN unsettled > 0 THEN 'Hours with less than half of the usual rows, or in the future, are not published until the collector completes them.' END;
@@ -103,7 +106,8 @@ BEGIN
 
     name := 'rejected rows';
     SELECT count(*) FILTER (WHERE r.reason IS NOT NULL)::float8 / NULLIF(count(*), 0) INTO share
-      FROM defidata.raw_mentions r WHERE r.hour > now() - interval '24 hours' AND r.hour <= now();
+      FROM defidata.raw_mentions r
+     WHERE r.source = ANY (sources) AND r.hour > now() - interval '24 hours' AND r.hour <= now();
     state := CASE WHEN share > 0.5 THEN 'warn' ELSE 'ok' END;
     value := COALESCE(round(100 * share::numeric, 1) || ' % of the last 24 hours', 'no rows in the last 24 hours');
     hint := CASE WHEN state <> 'ok' THEN 'SELECT * FROM defidata.rejects ORDER BY mentions DESC LIMIT 20; shows what the list could take up.' END;
@@ -169,7 +173,8 @@ BEGIN
         RETURN QUERY SELECT 'sources', 'fail', 'nothing is set up', 'Attach a source with defidata_attach_server or defidata_attach.';
         RETURN;
     END IF;
-    RETURN QUERY SELECT * FROM defidata.data_status() UNION ALL SELECT * FROM defidata.run_status()
+    RETURN QUERY SELECT * FROM defidata.data_status() UNION ALL SELECT * FROM defidata.source_status()
+                 UNION ALL SELECT * FROM defidata.run_status()
                  UNION ALL SELECT * FROM defidata.streams_status() UNION ALL SELECT * FROM defidata.cron_status();
 END
 $$;

@@ -11,6 +11,10 @@ ALTER TYPE defidata.metrics_row ADD ATTRIBUTE spike_14d float8, ADD ATTRIBUTE se
 -- stays: defidata.series;
 -- stays: defidata.metrics_row
 -- stays: defidata.failure
+
+-- what carries a batch of an import from one step to the next
+ALTER TYPE defidata.batch DROP ATTRIBUTE remote_rows, DROP ATTRIBUTE reread,
+    ADD ATTRIBUTE planned_at timestamptz, ADD ATTRIBUTE apply_deletes boolean;
 -- stays: defidata.batch
 
 -- what returns something else, or names its arguments otherwise
@@ -21,7 +25,10 @@ DROP FUNCTION
     defidata.callable_functions(text),
     defidata.readable_tables(text),
     defidata.remote_columns(oid, text, text),
-    defidata.attach_remote_table(oid, text, text, text);
+    defidata.attach_remote_table(oid, text, text, text),
+    defidata.source_sql(text),
+    defidata.survey(text, timestamptz, timestamptz, boolean, boolean),
+    defidata.import_start(text, timestamptz);
 
 -- the parts
 
@@ -35,4 +42,14 @@ DROP FUNCTION
     defidata.server_view(oid, text),
     defidata.replace_contents(regclass, text, timestamptz),
     defidata.count_hours(timestamptz, timestamptz[], defidata.series[]),
-    defidata.price_change(float8, float8);
+    defidata.price_change(float8, float8),
+    defidata.source_range(text),
+    defidata.find_deleted(text, timestamptz),
+    defidata.copy_statement(text, text, boolean, timestamptz[]),
+    defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[],
+                       timestamptz, numeric, numeric),
+    defidata.audit_hour(text, timestamptz, bigint, text, timestamptz, timestamptz),
+    defidata.take_census(text, timestamptz[], timestamptz),
+    defidata.import_prices(text, timestamptz, timestamptz, boolean, timestamptz),
+    defidata.reclean_mentions(timestamptz, timestamptz),
+    @extschema@.defidata_detach(text);

@@ -85,14 +85,31 @@ subtest 'deleted rows' => sub {
 	my $database = current();
 	$pair->remote_sql('DELETE FROM tweetvolumeshours WHERE ' . $at->(70) . " AND symbol IN ('BTC', 'ETH')");
 	$pair->remote_sql('DELETE FROM tweetvolumeshours WHERE ' . $at->(2) . " AND symbol = 'DOGE'");
-	my $before = $pair->sql($database, q(SELECT defidata_checksum('defidata.raw_mentions')));
 	$pair->refresh($database);
-	is($pair->sql($database, q(SELECT defidata_checksum('defidata.raw_mentions'))), $before, 'kept by a refresh')
-	  or diag $pair->lost_hours($database);
-	is(reconcile($database, "'14 days'"), 'ct_scanner_tweetvolumeshours|kept|2|-3', 'reported and kept');
-	is($pair->lost_hours($database, 2), '', 'I1');
-	is(reconcile($database, "'14 days', true"), 'ct_scanner_tweetvolumeshours|deleted|2|-3', 'gone with apply_deletes');
+	is($pair->sql($database, 'SELECT count(*), min(symbol) FROM defidata.superseded'), '1|DOGE', 'followed by a refresh, inside the overlap');
+	is(reconcile($database, "'14 days'"), 'ct_scanner_tweetvolumeshours|read again|1|-2', 'and by a reconcile');
+	is($pair->sql($database, 'SELECT count(*) FROM defidata.superseded'), '3', 'what has gone is kept apart');
 	$pair->check_invariants($database, 'equals the remote', refreshed => 1);
+};
+
+subtest 'emptied and shrunken hours' => sub {
+	my $database = current();
+	my $before = $pair->checksums($database);
+	$pair->remote_sql('CREATE TABLE gone AS SELECT * FROM tweetvolumeshours WHERE ' . $at->(60) . ' OR ' . $at->(3) . " AND id !~ '-[1-9]\$'");
+	$pair->remote_sql('DELETE FROM tweetvolumeshours USING gone WHERE gone.id = tweetvolumeshours.id');
+	$pair->refresh($database);
+	is(reconcile($database, "'14 days'"), 'ct_scanner_tweetvolumeshours|kept|2|-51', 'reported and kept');
+	is($pair->checksums($database), $before, 'nothing has changed');
+	is($pair->sql($database, "SELECT state, value FROM defidata.status WHERE name = 'hours left as they are'"), 'warn|1 emptied, 1 shrunken', 'status says so');
+	is($pair->lost_hours($database, 30), '', 'I1');
+	is(reconcile($database, "'14 days', true"), 'ct_scanner_tweetvolumeshours|deleted|2|-51', 'gone with apply_deletes');
+	# the row of an emptied hour stays in hours
+	$pair->check_invariants($database, 'equals the remote', refreshed => 1, clean => 0);
+	my $figures = sub { join "\n", grep { !/^hours / } split /\n/, shift };
+	is($figures->($pair->checksums($database)), $figures->($pair->clean_checksums), 'and a copy made of it');
+	$pair->remote_sql('INSERT INTO tweetvolumeshours SELECT * FROM gone; DROP TABLE gone');
+	is(reconcile($database, "'14 days'"), 'ct_scanner_tweetvolumeshours|read again|2|51', 'what comes back is read');
+	$pair->check_invariants($database, 'equals the remote again', refreshed => 1);
 };
 
 subtest 'a truncated remote erases nothing' => sub {
@@ -124,8 +141,6 @@ subtest 'garbage hour' => sub {
 	is($pair->sql($fresh, "SELECT state, value FROM defidata.status WHERE name = 'unsettled hours'"), 'warn|2', 'status warns');
 	$pair->remote_sql("INSERT INTO tweetvolumeshours SELECT * FROM later ON CONFLICT DO NOTHING; DROP TABLE later");
 	$pair->remote_sql("DELETE FROM tweetvolumeshours WHERE id = 'future'");
-	# the copy keeps what the remote has deleted
-	$pair->sql($fresh, "DELETE FROM defidata.raw_mentions WHERE id = 'future'");
 	$pair->refresh($fresh);
 	is($pair->sql($fresh, 'SELECT latest_hour = ' . $pair->hour(0) . ' FROM defidata.publication'), 't', 'a later complete one mends it');
 	is($pair->sql($fresh, "SELECT state, value FROM defidata.status WHERE name = 'unsettled hours'"), 'ok|0', 'status is well again');
@@ -155,12 +170,12 @@ END
 	$pair->refresh($database);
 
 	my $good = q(SELECT count(*), defidata_checksum('defidata.metrics') <> '' FROM defidata.raw_mentions);
-	is($pair->sql($database, $good), 101 * 6 + 3 . '|t', 'the neighbours arrive');
+	is($pair->sql($database, $good), 101 * 6 + 4 . '|t', 'the neighbours arrive');
 	my $uncopied = 'SELECT (' . $pair->base . ' - EXTRACT(epoch FROM hour))::integer / 3600, cause, rows FROM defidata.uncopied ORDER BY 1, 2';
-	my $expected = join "\n", '3|encoding|2', '3|long id|1', '3|null id|2', '4|duplicate id|2', '4|encoding|1', '4|long id|1', '4|null id|1';
+	my $expected = join "\n", '3|encoding|2', '3|long id|1', '3|null id|2', '4|duplicate id|1', '4|encoding|1', '4|long id|1', '4|null id|1';
 	is($pair->sql($database, $uncopied), $expected, 'the others are counted by hour and cause');
-	is($pair->sql($database, "SELECT id, mentions FROM defidata.raw_mentions WHERE id IN ('twice', 'across') ORDER BY id"), "across|23\ntwice|20",
-		'of rows with one id one is taken');
+	is($pair->sql($database, "SELECT id, mentions FROM defidata.raw_mentions WHERE id IN ('twice', 'across') ORDER BY id, hour"), "across|22\nacross|23\ntwice|20",
+		'of rows with one id in one hour one is taken');
 	$pair->check_invariants($database, 'every row is copied or counted', refreshed => 1);
 	my $before = $pair->checksums($database);
 	$pair->sql($database, 'SELECT count(*) FROM defidata_reconcile()');

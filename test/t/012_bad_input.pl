@@ -66,11 +66,11 @@ bad 24|3|BTC|
 bad 25|3||mentions
 bad 26|3||mentions
 bad 27|3||mentions
-bad 30|3||sentiment
-bad 31|3||sentiment
-bad 32|3||sentiment
-bad 33|3||sentiment
-bad 34|3||sentiment
+bad 30|3|BTC|
+bad 31|3|BTC|
+bad 32|3|BTC|
+bad 33|3|BTC|
+bad 34|3|BTC|
 END
 	is($pair->sql($database, q(SELECT id, length(asset), price, market_cap, reason FROM defidata.prices WHERE id ~ '^bad' ORDER BY id)), <<'END' =~ s/\n\z//r, 'quotes');
 bad 40|7|55||

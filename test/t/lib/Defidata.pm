@@ -333,7 +333,8 @@ sub remote_state
 my $digest = q(md5(string_agg(concat_ws('|', id, symbol, mentions, sentiment), E'\n' ORDER BY id COLLATE "C")));
 my $remote_hours = <<"END";
 SELECT hour, count(*), $digest
-  FROM (SELECT id, seconds("timestamp") / 3600 AS hour, symbol, count AS mentions, sentiment
+  FROM (SELECT id, seconds("timestamp") / 3600 AS hour, symbol, count AS mentions,
+               CASE WHEN sentiment BETWEEN -1000 AND 1000 THEN sentiment END AS sentiment
           FROM tweetvolumeshours WHERE seconds("timestamp") >= 1136073600) r GROUP BY hour
 END
 my $copy_hours = <<"END";
