@@ -141,6 +141,9 @@ BEGIN
             USING ERRCODE = 'duplicate_object',
                   HINT = format('SELECT defidata_detach(%L); first, if it is to have another name.',
                                 other.name);
+    ELSIF defidata.is_stream(name) THEN
+        RAISE EXCEPTION 'source "%" is a stream', name USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Choose another name.';
     END IF;
 END
 $$;

@@ -32,10 +32,10 @@ BEGIN
         RAISE EXCEPTION 'a source needs a name of 1 to 127 bytes'
             USING ERRCODE = 'invalid_parameter_value';
     ELSIF EXISTS (SELECT FROM defidata.source s WHERE s.name = check_mention_document.source)
-          OR source = 'legacy' THEN
+          OR source = 'legacy' OR defidata.is_stream(source) THEN
         RAISE EXCEPTION 'source "%" is not one of documents', source
             USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Its rows are read from a relation; choose another name.';
+            HINT = 'Its rows are read from a relation or a stream; choose another name.';
     ELSIF document IS NULL OR jsonb_typeof(document) <> 'array'
           OR EXISTS (SELECT FROM jsonb_array_elements(CASE jsonb_typeof(document) WHEN 'array'
                                                       THEN document ELSE '[]' END) e

@@ -18,6 +18,21 @@ $$;
 COMMENT ON FUNCTION defidata.has_streams() IS
     'whether there are streams that deliver mentions';
 
+CREATE FUNCTION defidata.is_stream(name text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found boolean := false;
+BEGIN
+    IF defidata.has_streams() THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM defidata.stream s WHERE s.name = $1)' INTO found
+          USING name;
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION defidata.is_stream(text) IS 'whether a stream delivers under this name';
+
 CREATE FUNCTION defidata.read_streams() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$

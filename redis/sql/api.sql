@@ -63,7 +63,7 @@ CREATE FUNCTION @extschema@.defidata_follow() RETURNS void
 AS $$
 BEGIN
     PERFORM defidata.setup_streams();
-    PERFORM defidata.follow();
+    PERFORM defidata.begin_following();
 END
 $$;
 COMMENT ON FUNCTION @extschema@.defidata_follow() IS

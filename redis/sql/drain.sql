@@ -144,6 +144,7 @@ BEGIN
                                 wanted);
     ELSIF former IS NULL
           AND (EXISTS (SELECT FROM defidata.source s WHERE s.name = wanted)
+               OR EXISTS (SELECT FROM defidata.document_source d WHERE d.name = wanted)
                OR EXISTS (SELECT FROM defidata.raw_mentions r WHERE r.source = wanted)) THEN
         RAISE EXCEPTION 'there is another source "%"', wanted
             USING ERRCODE = 'duplicate_object',

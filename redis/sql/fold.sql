@@ -43,8 +43,7 @@ BEGIN
            (source, id, hour, symbol, mentions, sentiment, token, reason, fetched_at)
     SELECT of_stream, j.id, j.hour, j.symbol, j.mentions, j.sentiment,
            CASE WHEN j.reason IS NULL THEN defidata.clean(j.symbol) END, j.reason, at
-      FROM (SELECT concat(to_char(s.hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24 '), r.part, ' ',
-                          s.symbol) AS id,
+      FROM (SELECT concat(r.part, ' ', s.symbol) AS id,
                    s.hour, s.symbol, r.mentions, r.sentiment,
                    defidata.reject_reason(s.hour, s.symbol, r.mentions, NULL, at) AS reason
               FROM (SELECT h.hour, s.symbol, sum(s.mentions) AS mentions, sum(s.weight) AS weight,
@@ -90,7 +89,7 @@ BEGIN
               FROM unnest(newest.hours, newest.ids, newest.symbols, newest.counts,
                           newest.sentiments) n (hour, id, symbol, mentions, sentiment)
             OFFSET 0) j
-    ON CONFLICT ON CONSTRAINT raw_mentions_pkey DO UPDATE
+    ON CONFLICT (source, hour, id) DO UPDATE
        SET symbol = excluded.symbol, mentions = excluded.mentions, sentiment = excluded.sentiment,
            token = excluded.token, reason = excluded.reason, fetched_at = excluded.fetched_at
      WHERE (r.symbol, r.mentions, r.sentiment)

@@ -36,7 +36,7 @@ $$;
 COMMENT ON FUNCTION defidata.ensure_follower() IS
     'starts the follower where one is wanted and none runs';
 
-CREATE FUNCTION defidata.follow() RETURNS void
+CREATE FUNCTION defidata.begin_following() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -57,4 +57,4 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.follow() IS 'see defidata_follow';
+COMMENT ON FUNCTION defidata.begin_following() IS 'see defidata_follow';

@@ -152,7 +152,7 @@ subtest 'rows' => sub {
 		[ id => 1, hour => $hour, symbol => 'BTC', n => 7, mood => 'Bearish' ],
 		[ id => 2, hour => $hour, symbol => 'ETH', n => 8, mood => 'Bullish' ],
 		[ id => 1, hour => $hour, symbol => 'BTC', n => 9, mood => 'Bullish' ],
-		[ id => 5, hour => $hour + 3600, symbol => 'BTC', n => 1 ],
+		[ id => 1, hour => $hour + 3600, symbol => 'BTC', n => 1 ],
 		[ id => 3, hour => $hour, symbol => 'SOL', n => 'many' ],
 		[ hour => $hour, symbol => 'SOL', n => 1 ],
 		[ id => 4, hour => 'yesterday', symbol => 'SOL', n => 1 ],
@@ -164,6 +164,10 @@ subtest 'rows' => sub {
 	sql($database, 'SELECT defidata_refresh()');
 	is(sql($database, 'SELECT id, mentions, sentiment, reason FROM defidata.raw_mentions WHERE hour = to_timestamp(' . $hour . ') ORDER BY id'),
 		"1|9|1|\n2|80||\n3|||mentions", 'the later entry replaces the earlier');
+	is(sql($database, "SELECT mentions FROM defidata.raw_mentions WHERE hour = to_timestamp($hour + 3600)"), '1', 'of its hour alone');
+	fails($database, "SELECT * FROM defidata_load_mentions('redis_hourly', '[]')", '22023', qr/not one of documents/, 'a document under its name');
+	fails($database, "CREATE TABLE t (id text, \"timestamp\" integer, symbol text, count float8); SELECT defidata_attach('redis_hourly', 'mentions', 't')",
+		'22023', qr/is a stream/, 'a relation under its name');
 };
 
 subtest 'mappings' => sub {
