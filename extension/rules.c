@@ -10,7 +10,9 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -230,6 +232,37 @@ FreeRule(void *context, void *pointer)
 	pfree(pointer);
 }
 
+/* ForgetsRules tells if a trigger fires for all rows of its events, whoever writes. */
+static bool
+ForgetsRules(const Trigger *trigger)
+{
+	return trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
+		trigger->tgnattr == 0 && trigger->tgqual == NULL &&
+		strncmp(trigger->tgname, "forget_", 7) == 0;
+}
+
+/* IsWatched tells if any change of a table would reach forget_rules. */
+static bool
+IsWatched(RuleTable which)
+{
+	Relation	table = OpenTable(which);
+	int			events = 0;
+	int			rows = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+
+	if (table == NULL)
+		return true;
+	for (int i = 0; table->trigdesc && i < table->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &table->trigdesc->triggers[i];
+
+		if (ForgetsRules(trigger))
+			events |= trigger->tgtype &
+				(TRIGGER_FOR_ROW(trigger->tgtype) ? rows : TRIGGER_TYPE_TRUNCATE);
+	}
+	table_close(table, AccessShareLock);
+	return events == (rows | TRIGGER_TYPE_TRUNCATE);
+}
+
 /* ReadRules builds the rules below the current context, so an error frees them. */
 static Rules *
 ReadRules(void)
@@ -244,6 +277,11 @@ ReadRules(void)
 	rules->context = context;
 	rules->generation = table_generation;
 	WatchTables();
+	rules->watched = true;
+	for (int i = 0; i < RULE_TABLES; i++)
+		rules->watched = rules->watched && IsWatched(i);
+	rules->statement = GetCurrentStatementStartTimestamp();
+	rules->command = GetCurrentCommandId(false);
 	ReadSettings(&settings);
 	rules->fold_case = settings.fold_case;
 	rules->pattern = CompilePattern(context, settings.symbol_pattern,
@@ -291,13 +329,23 @@ ReplaceRules(void)
 	current_rules = rules;
 }
 
+/* AreStale tells if the rules may have changed since they were read. */
+static bool
+AreStale(const Rules *rules)
+{
+	return rules->generation != table_generation ||
+		(!rules->watched &&
+		 (rules->statement != GetCurrentStatementStartTimestamp() ||
+		  rules->command != GetCurrentCommandId(false)));
+}
+
 /* GetRules returns the rules that hold now. */
 Rules *
 GetRules(void)
 {
 	/* a statement without tables would not notice another session's commit */
 	AcceptInvalidationMessages();
-	if (current_rules == NULL || current_rules->generation != table_generation)
+	if (current_rules == NULL || AreStale(current_rules))
 		ReplaceRules();
 	return current_rules;
 }

@@ -4,9 +4,11 @@
  * The rules by which symbols become tokens: both token lists, the settings and
  * the compiled pattern.
  *
- * They are read once per backend and kept until one of their tables changes: a
- * trigger on each table, defidata.forget_rules, sends the table's relcache
- * invalidation to every session.  The tables are scanned directly, not by SQL:
+ * They are read once per backend and kept until one of their tables changes:
+ * triggers on each table, with defidata.forget_rules, send the table's relcache
+ * invalidation to every session.  Where such a trigger is not there or would not
+ * fire for everything that can be written, the rules are kept for one command
+ * only: to switch a trigger off sends an invalidation too.  The tables are scanned directly, not by SQL:
  * callers need no right on them, search_path plays no part, a parallel worker may
  * do it, and the scan sees what is committed now, however old the caller's
  * snapshot is.
@@ -16,6 +18,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 #include "regex/regex.h"
 
@@ -65,6 +68,9 @@ typedef struct Rules
 {
 	MemoryContext context;
 	uint64		generation;		/* of the tables, when this was begun */
+	bool		watched;		/* whether a change of the tables would show */
+	TimestampTz statement;		/* if not: for which command these were read */
+	CommandId	command;
 	bool		fold_case;
 	Matcher    *matcher;
 	regex_t    *pattern;

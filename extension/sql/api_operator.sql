@@ -85,7 +85,7 @@ CREATE FUNCTION @extschema@.defidata_check()
     RETURNS TABLE (name text, state text, value text, hint text)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT * FROM defidata.check();
 END;
 COMMENT ON FUNCTION @extschema@.defidata_check() IS

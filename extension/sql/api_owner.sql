@@ -253,6 +253,7 @@ pg_hba.conf would refuse them';
 CREATE FUNCTION @extschema@.defidata_unschedule() RETURNS integer
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    SELECT defidata.setup();
     SELECT defidata.unschedule();
 END;
 COMMENT ON FUNCTION @extschema@.defidata_unschedule() IS

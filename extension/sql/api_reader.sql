@@ -38,7 +38,7 @@ CREATE FUNCTION @extschema@.defidata_document(path text, if_none_match text DEFA
         OUT published_at timestamptz)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT * FROM defidata.document(path, if_none_match);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_document(text, text) IS
@@ -51,7 +51,7 @@ generation and published_at tell when the body last changed; for one token, what
 CREATE FUNCTION @extschema@.defidata_report() RETURNS text
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT defidata.report();
 END;
 COMMENT ON FUNCTION @extschema@.defidata_report() IS
@@ -62,7 +62,7 @@ outages, and, for a session user who may read defidata.status, status and last r
 CREATE FUNCTION @extschema@.defidata_report(token text) RETURNS text
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT defidata.report(token);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_report(text) IS
@@ -77,7 +77,7 @@ CREATE FUNCTION @extschema@.defidata_history(token text, span interval DEFAULT '
     RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT * FROM defidata.history(token, span);
 END;
 COMMENT ON FUNCTION @extschema@.defidata_history(text, interval) IS
@@ -97,7 +97,7 @@ CREATE FUNCTION @extschema@.defidata_metrics(from_hour timestamptz, until_hour t
     SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
-    PERFORM defidata.setup();
+    PERFORM defidata.setup_reader();
     IF from_hour IS NULL OR until_hour IS NULL THEN
         RAISE EXCEPTION 'from_hour and until_hour must not be null'
             USING ERRCODE = 'invalid_parameter_value';
@@ -120,7 +120,7 @@ CREATE FUNCTION @extschema@.defidata_metrics_as_of(at timestamptz, from_hour tim
         until_hour timestamptz, for_token text DEFAULT NULL) RETURNS SETOF defidata.token_metrics
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT * FROM defidata.metrics_as_of(at, from_hour, until_hour,
                   CASE WHEN for_token IS NOT NULL THEN ARRAY[for_token] END);
 END;
@@ -135,7 +135,7 @@ CREATE FUNCTION @extschema@.defidata_metrics_as_published(from_hour timestamptz,
         until_hour timestamptz, for_token text DEFAULT NULL) RETURNS SETOF defidata.token_metrics
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT * FROM defidata.metrics_as_published(from_hour, until_hour,
                   CASE WHEN for_token IS NOT NULL THEN ARRAY[for_token] END, false);
 END;

@@ -22,9 +22,5 @@ CREATE FUNCTION defidata.forget_rules() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'defidata_forget_rules';
 COMMENT ON FUNCTION defidata.forget_rules() IS
-    'Statement trigger of the tables that cleaning depends on: after a change every session reads'
-    ' them anew. Raises 39P01 if called otherwise.';
-
-CREATE TRIGGER forget_rules
-AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON defidata.builtin_token
-FOR EACH STATEMENT EXECUTE FUNCTION defidata.forget_rules();
+    'Trigger of the tables that cleaning depends on: after a change every session reads them'
+    ' anew. Raises 39P01 if called otherwise.';

@@ -33,12 +33,14 @@ BEGIN
     UNION ALL
     SELECT '/alerts', defidata.rows_query('alerts', 'id')
     UNION ALL
-    SELECT '/tokens', '(SELECT COALESCE(json_agg(json_build_object(''token'', t.token, ''name'', t.name)'
-                      ' ORDER BY t.token), ''[]'') FROM defidata.token_stats t)'
+    SELECT '/tokens', '(SELECT COALESCE(json_agg(json_build_object(''token'', t.token,'
+                      ' ''name'', t.name) ORDER BY t.token), ''[]'')'
+                      ' FROM defidata.token_stats t)'
     UNION ALL
     SELECT '/topstats',
-           format('(SELECT json_build_object(''generation'', p.generation, ''latest_hour'', p.latest_hour,'
-                  ' ''trending'', %s, ''volatile'', %s, ''decreasing'', %s) FROM defidata.publication p)',
+           format('(SELECT json_build_object(''generation'', p.generation, ''latest_hour'','
+                  ' p.latest_hour, ''trending'', %s, ''volatile'', %s, ''decreasing'', %s)'
+                  ' FROM defidata.publication p)',
                   defidata.board_rows_query('trending'), defidata.board_rows_query('volatile'),
                   defidata.board_rows_query('decreasing'))
     UNION ALL
@@ -47,8 +49,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.document_queries() IS
-'the stored documents, each with the query of its body, in parentheses; a board named like one of the
-other paths has none';
+'the stored documents, each with the query of its body, in parentheses; a board named like one of
+the other paths has none';
 
 -- A body goes straight from its query into its row, for it may be large; and only where it
 -- differs, for only then does it get the new generation.
@@ -106,7 +108,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.token_body(text, text) IS
-'the body of /tokenstats/SYMBOL or /history/SYMBOL; NULL for a token that token_stats does not have';
+'the body of /tokenstats/SYMBOL or /history/SYMBOL; NULL for a token that token_stats does not
+have';
 
 -- A proxy that compresses an answer may put that into its ETag, as in "ETAG-gzip".
 CREATE FUNCTION defidata.names_etag(if_none_match text, etag text) RETURNS boolean

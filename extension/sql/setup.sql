@@ -208,26 +208,57 @@ END
 $$;
 COMMENT ON FUNCTION defidata.present_step() IS 'the number of the last step that the tables have';
 
+-- Rules.c keeps what it has read of a table only where these triggers are there and fire always,
+-- also for what replication writes, where statement triggers do not fire: row by row, then.
+CREATE FUNCTION defidata.unwatched_tables() RETURNS SETOF regclass
+    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT c.oid::regclass
+      FROM pg_class c
+     WHERE c.relnamespace = 'defidata'::regnamespace
+       AND c.relname IN ('builtin_token', 'setting', 'token')
+       AND (SELECT count(*) FROM pg_trigger t
+             WHERE t.tgrelid = c.oid AND t.tgenabled = 'A'
+               -- bit 0: for each row
+               AND (t.tgname, t.tgtype & 1) IN (('forget_rules', 1), ('forget_truncated', 0))) < 2;
+END;
+COMMENT ON FUNCTION defidata.unwatched_tables() IS
+    'the tables of rules of which an edit could go unnoticed by the sessions that have read them';
+
+CREATE FUNCTION defidata.watch_rules() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+AS $$
+DECLARE
+    target regclass;
+    former text;
+BEGIN
+    FOR target IN SELECT u FROM defidata.unwatched_tables() u LOOP
+        FOR former IN SELECT t.tgname FROM pg_trigger t
+                       WHERE t.tgrelid = target
+                         AND t.tgname IN ('forget_rules', 'forget_truncated') LOOP
+            EXECUTE format('DROP TRIGGER %I ON %s', former, target);
+        END LOOP;
+        EXECUTE format('CREATE TRIGGER forget_rules AFTER INSERT OR UPDATE OR DELETE ON %s'
+                       ' FOR EACH ROW EXECUTE FUNCTION defidata.forget_rules()', target);
+        EXECUTE format('CREATE TRIGGER forget_truncated AFTER TRUNCATE ON %s'
+                       ' FOR EACH STATEMENT EXECUTE FUNCTION defidata.forget_rules()', target);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER forget_rules,'
+                       ' ENABLE ALWAYS TRIGGER forget_truncated', target);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION defidata.watch_rules() IS
+    'makes edits of list and settings drop what every session has read of them';
+
 CREATE FUNCTION defidata.setup_rules() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    watched text;
 BEGIN
     INSERT INTO defidata.setting AS s (name, value, description)
     SELECT d.name, d.value, d.description FROM defidata.default_settings() d
     ON CONFLICT (name) DO UPDATE SET description = excluded.description
      WHERE s.description <> excluded.description;
-    -- every session's cached rules are dropped when one of these tables changes
-    FOREACH watched IN ARRAY ARRAY['token', 'setting'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_trigger t
-                        WHERE t.tgrelid = format('defidata.%I', watched)::regclass
-                          AND t.tgname = 'forget_rules') THEN
-            EXECUTE format('CREATE TRIGGER forget_rules'
-                           ' AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON defidata.%I'
-                           ' FOR EACH STATEMENT EXECUTE FUNCTION defidata.forget_rules()', watched);
-        END IF;
-    END LOOP;
+    PERFORM defidata.watch_rules();
     IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'defidata.hours'::regclass
                       AND t.tgname = 'keep_hours') THEN
         CREATE TRIGGER keep_hours AFTER UPDATE ON defidata.hours
@@ -237,8 +268,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.setup_rules() IS
-    'inserts missing settings, makes edits of list and settings reach every session, and keeps'
-    ' what hours were';
+'inserts missing settings, makes edits of list and settings reach every session, and keeps what
+hours were';
 
 -- Until here the view metrics of 1.0 went on calling it.
 CREATE FUNCTION defidata.drop_former() RETURNS void
@@ -273,6 +304,53 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setup_rows() IS 'inserts the rows that the pipeline needs';
 
+CREATE FUNCTION defidata.require_library() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    present constant text := (SELECT extversion FROM pg_extension WHERE extname = 'defidata');
+BEGIN
+    -- a newer library serves older SQL, an older one may judge by former rules
+    IF string_to_array(defidata.library_version(), '.')::integer[]
+       < string_to_array(present, '.')::integer[] THEN
+        RAISE EXCEPTION 'extension defidata is of version %, '
+                        'the library in this session of version %',
+            present, defidata.library_version()
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Reconnect if the extension was updated after this session began; '
+                   'otherwise install the library of its version.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.require_library() IS
+    'raises 55000 where the library of this session is older than the extension';
+
+CREATE FUNCTION defidata.can_write() RETURNS boolean
+    STABLE LANGUAGE sql
+    RETURN NOT pg_catalog.current_setting('transaction_read_only')::boolean;
+COMMENT ON FUNCTION defidata.can_write() IS
+    'whether this transaction may write; on a standby none may';
+
+CREATE FUNCTION defidata.require_write() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'this call writes, and this server is a standby'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'Call it on the primary. Boards, documents, figures and status can be '
+                         'read here.';
+    ELSIF NOT defidata.can_write() THEN
+        RAISE EXCEPTION 'this call writes, and the transaction is read-only'
+            USING ERRCODE = 'read_only_sql_transaction',
+                  HINT = 'SET default_transaction_read_only = off; or BEGIN READ WRITE;';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.require_write() IS
+    'raises 25006 on a standby and in a read-only transaction';
+
+-- What an entry point that writes calls first.
 CREATE FUNCTION defidata.setup() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -280,21 +358,13 @@ DECLARE
     present constant text := (SELECT extversion FROM pg_extension WHERE extname = 'defidata');
     step    integer;
 BEGIN
-    -- a newer library serves older SQL, an older one may judge by former rules
-    IF string_to_array(defidata.library_version(), '.')::integer[]
-       < string_to_array(present, '.')::integer[] THEN
-        RAISE EXCEPTION 'extension defidata is of version %,'
-            ' the library in this session of version %', present, defidata.library_version()
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Reconnect if the extension was updated after this session began; '
-                   'otherwise install the library of its version.';
-    END IF;
-    PERFORM defidata.check_owner();
+    PERFORM defidata.require_library(), defidata.require_write(), defidata.check_owner();
     -- the last thing that setup makes tells that all is there; this is the way
     -- of nearly every call
     IF to_regclass('defidata.layout') IS NOT NULL THEN
         IF EXISTS (SELECT FROM defidata.layout l WHERE l.version = present)
-           AND defidata.present_step() = defidata.latest_step() THEN
+           AND defidata.present_step() = defidata.latest_step()
+           AND NOT EXISTS (SELECT FROM defidata.unwatched_tables()) THEN
             RETURN;
         END IF;
     END IF;
@@ -307,7 +377,8 @@ BEGIN
         EXECUTE format('SELECT defidata.step_%s()', step);
     END LOOP;
     PERFORM defidata.comment_tables(), defidata.setup_views(), defidata.setup_alert_view(),
-            defidata.drop_former(), defidata.setup_rows(), defidata.restore_boards(), defidata.renew_grants();
+            defidata.drop_former(), defidata.setup_rows(), defidata.restore_boards(),
+            defidata.renew_grants();
     PERFORM defidata.comment_board(b.name) FROM defidata.board b WHERE defidata.has_board(b.name);
     PERFORM defidata.publish_documents();
     DELETE FROM defidata.layout;
@@ -316,3 +387,24 @@ END
 $$;
 COMMENT ON FUNCTION defidata.setup() IS
     'makes the tables, or brings them up to date; cheap where there is nothing to do';
+
+-- What an entry point that only reads calls first.
+CREATE FUNCTION defidata.setup_reader() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF defidata.can_write() THEN
+        PERFORM defidata.setup();
+        RETURN;
+    END IF;
+    PERFORM defidata.require_library(), defidata.check_owner();
+    IF to_regclass('defidata.layout') IS NULL THEN
+        RAISE EXCEPTION 'nothing is set up'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'SELECT defidata_setup(); on the primary, where it may write, makes the '
+                         'tables.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION defidata.setup_reader() IS
+    'setup(), but where nothing can be written it makes do with the tables as they are';
