@@ -153,7 +153,7 @@ CREATE FUNCTION @extschema@.defidata_try_alert(from_hour timestamptz, until_hour
     RETURNS TABLE (token text, hour timestamptz, value double precision, ended_at timestamptz)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT defidata.setup();
+    SELECT defidata.setup_reader();
     SELECT * FROM defidata.try_alert(from_hour, until_hour, metric, enter, leave, direction, rearm,
                                      min_mentions, tokens);
 END;
