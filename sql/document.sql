@@ -39,6 +39,14 @@ SELECT case_, d.status, d.body IS NULL AS no_body, d.etag = :'matching' AS same
   FROM (VALUES ('none', NULL), ('equal', :'matching'), ('weak', 'W/' || :'matching'), ('listed', '"x", ' || :'matching'),
                ('any', '*'), ('other', '"x"'), ('cut', trim(:'matching', '"') || 'x')) v (case_, header),
        defidata_document('/Volatile', header) d;
+-- what proxies make of it, and what is none of its forms
+SELECT header, status
+  FROM (SELECT trim(:'matching', '"')) e (hash),
+       unnest(ARRAY['"%s-gzip"', 'W/"%s-br"', '"%s--gzip"', '"x-gzip",W/"%s-gzip"', ' "x" ,, "%s" ', ' * ', E'"a,\t",\t"%s"',
+                    '"%s-"', '"%s-gzip', '%s', '"x%s"', '"%sx"', '"%s-gzip,"', '"x"%s"', '"x""%s"', 'w/"%s"', 'W/ "%s"', '*, "x"',
+                    '"x, "%s", y"', '', '"', ',', repeat('"x",', 100000) || '"%s"']) WITH ORDINALITY h (header, n),
+       LATERAL (SELECT d.status FROM defidata_document('/volatile', replace(header, '%s', hash)) d) d
+ WHERE length(header) < 100 OR status <> 304 ORDER BY n;
 SELECT d.status, d.body FROM defidata_document('/history/sol') f, defidata_document('/history/sol', f.etag) d;
 
 -- the ETag changes if and only if the body does: SOL grows in one hour

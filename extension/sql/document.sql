@@ -111,13 +111,21 @@ COMMENT ON FUNCTION defidata.token_body(text, text) IS
 'the body of /tokenstats/SYMBOL or /history/SYMBOL; NULL for a token that token_stats does not
 have';
 
--- A proxy that compresses an answer may put that into its ETag, as in "ETAG-gzip".
+-- Each tag of the list (RFC 9110, 8.8.3 and 13.1.2) with what stands before it: text is taken
+-- in pairs of quotes from the left, so that no part of a tag is taken for one.  A tag that a
+-- proxy wrote for a body that it compressed names the coding behind ours: "ETAG-gzip" (Apache),
+-- "ETAG--gzip" (Jetty).
 CREATE FUNCTION defidata.names_etag(if_none_match text, etag text) RETURNS boolean
     IMMUTABLE PARALLEL SAFE LANGUAGE sql
-    RETURN if_none_match = '*' OR strpos(if_none_match, etag) > 0
-           OR strpos(if_none_match, rtrim(etag, '"') || '-') > 0;
+    RETURN COALESCE(
+        if_none_match ~ '^[ \t]*\*[ \t]*$'
+        OR EXISTS (SELECT FROM regexp_matches(',' || if_none_match, '([^"]*)"([^"]*)"', 'g') m (tag)
+                    WHERE m.tag[1] ~ '^[ \t]*,[ \t,]*(W/)?$'
+                      AND starts_with(m.tag[2], trim(etag, '"'))
+                      AND substr(m.tag[2], length(etag) - 1) ~ '^(--?[a-z0-9]+)?$'), false);
 COMMENT ON FUNCTION defidata.names_etag(text, text) IS
-    'whether the HTTP header If-None-Match names an ETag';
+'whether the HTTP header If-None-Match names an ETag, by weak comparison and whatever coding a proxy
+has added to it; false for NULL';
 
 CREATE FUNCTION defidata.document(path text, if_none_match text, OUT status integer,
                                   OUT body json, OUT etag text, OUT generation bigint,

@@ -14,6 +14,13 @@ import pg from 'pg';
 
 const KEPT_AT_MOST = 10000;
 
+// namesTag says whether If-None-Match names an ETag, as defidata_document does: alone, in a
+// list, weak, or with the coding that a compressing proxy has added.
+function namesTag(header, etag) {
+  const tags = [...`,${header}`.matchAll(/([^"]*)"([^"]*)"/g)].filter(([, before]) => /^[ \t]*,[ \t,]*(W\/)?$/.test(before));
+  return header.trim() === '*' || tags.some(([, , tag]) => tag.replace(/--?[a-z0-9]+$/, '') === etag.slice(1, -1));
+}
+
 // serve starts a server and returns it with a function that ends it.
 export async function serve({ connection = {}, port = 0, host = '127.0.0.1' } = {}) {
   const pool = new pg.Pool({ max: 4, ...connection });
@@ -92,7 +99,7 @@ export async function serve({ connection = {}, port = 0, host = '127.0.0.1' } = 
     }
     const headers = { ETag: found.etag, 'Cache-Control': 'no-cache', 'X-Cache': found.cache };
     const known = request.headers['if-none-match'];
-    if (known !== undefined && (known === '*' || known.includes(found.etag))) {
+    if (known !== undefined && namesTag(known, found.etag)) {
       return send(304, headers);
     }
     return send(200, { ...headers, 'Content-Type': found.type, 'X-Content-Type-Options': 'nosniff' }, found.body);
