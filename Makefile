@@ -16,7 +16,7 @@ PARTS = schema builtin_token metric_list series operator clean \
 	facts hours revision compute metrics as_of history \
 	price_document price_load price study \
 	board ranking alert document publish configure \
-	distribute grant owner step_identity setup \
+	distribute grant owner step_identity steps setup \
 	record run backfill reconcile maintain \
 	legacy schedule data_status source_status run_status status report \
 	api_owner api_operator api_reader rights
@@ -54,11 +54,13 @@ extension/defidata--1.0--1.1.sql: extension/update.awk extension/update/1.0--1.1
 extension/sql/builtin_token.sql: extension/builtin_token.csv
 	awk -f extension/builtin_token.awk $< > $@
 
-extension/sql/metric_list.sql: extension/metric_list.h extension/metric_list.awk
-	awk -f extension/metric_list.awk $< > $@
+extension/sql/metric_list.sql: extension/literal.awk extension/metric_list.awk \
+		extension/metric_list.h
+	awk $(addprefix -f , $(filter %.awk, $^)) $(filter-out %.awk, $^) > $@
 
-extension/sql/tables.sql: extension/tables.awk extension/metric_list.h extension/tables.sql
-	awk -f $^ > $@
+extension/sql/tables.sql: extension/literal.awk extension/tables.awk \
+		extension/metric_list.h extension/tables.sql
+	awk $(addprefix -f , $(filter %.awk, $^)) $(filter-out %.awk, $^) > $@
 
 # a longer list is a longer struct
 extension/windows.o extension/day_sums.o extension/metrics.o: extension/metric_list.h

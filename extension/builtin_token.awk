@@ -1,5 +1,6 @@
-# Makes INSERTs of the install script from builtin_token.csv.  A symbol holds no
-# comma; a name may be quoted as CSV has it.
+# builtin_token.awk: builtin_token.csv → sql/builtin_token.sql, the rows of the list.  A symbol
+# holds no comma; a name may be quoted as CSV has it.
+BEGIN { before = "INSERT INTO defidata.builtin_token (symbol, name) VALUES\n" }
 NR == 1 { next }
 {
 	comma = index($0, ",")
@@ -11,6 +12,7 @@ NR == 1 { next }
 	}
 	gsub(/'/, "''", symbol)
 	gsub(/'/, "''", name)
-	printf "%s('%s', '%s')", NR == 2 ? "INSERT INTO defidata.builtin_token (symbol, name) VALUES\n" : ",\n", symbol, name
+	printf "%s('%s', '%s')", before, symbol, name
+	before = ",\n"
 }
 END { print ";" }

@@ -361,7 +361,10 @@ OrSpans(const TimeTerms *terms, const Var *column, List *conditions)
 	return list_length(spans) > MAX_SPANS ? NIL : spans;
 }
 
-/* SpansOf gives spans that hold all hours of a column that meet a condition; NIL where they may be any. */
+/*
+ * SpansOf gives spans that hold all hours of a column that meet a condition; NIL
+ * where they may be any.
+ */
 List *
 SpansOf(const TimeTerms *terms, const Var *column, Node *condition)
 {

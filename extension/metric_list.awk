@@ -1,5 +1,5 @@
-# Makes SQL of metric_list.h: the composite type of the metrics, and a function
-# that lists them.
+# metric_list.awk: metric_list.h → sql/metric_list.sql, the composite types of the metrics, and a
+# function that lists them.  Needs literal.awk.
 /^METRIC\(/ { entry = "" }
 { entry = entry $0 }
 /"\)$/ {
@@ -12,7 +12,6 @@
 	gsub(/ /, ",", places[n])
 	sub(/^[ \t]*"/, "", entry)
 	meaning[n] = take("\")")
-	gsub(/'/, "''", meaning[n])
 }
 
 # take cuts the entry after a text and returns what was before that.
@@ -24,6 +23,13 @@ function take(text,    at, head)
 	return head
 }
 
+# comment_on TYPE I writes the comment on the column of a metric in a composite type
+function comment_on(type, i)
+{
+	printf "COMMENT ON COLUMN defidata.%s.%s IS\n%s;\n", type, name[i],
+		literal("    ", meaning[i])
+}
+
 END {
 	print "-- metric_list.sql: the metrics, made from metric_list.h.\n"
 	print "CREATE TYPE defidata.metrics_row AS (\n    hour timestamptz,"
@@ -32,7 +38,7 @@ END {
 	print "COMMENT ON TYPE defidata.metrics_row IS 'the metrics of a token at one hour';"
 	print "COMMENT ON COLUMN defidata.metrics_row.hour IS 'start of the hour';"
 	for (i = 1; i <= n; i++)
-		printf "COMMENT ON COLUMN defidata.metrics_row.%s IS\n    '%s';\n", name[i], meaning[i]
+		comment_on("metrics_row", i)
 
 	print "\nCREATE TYPE defidata.token_metrics AS (\n    token text,\n    hour timestamptz"
 	for (i = 1; i <= n; i++)
@@ -44,7 +50,7 @@ END {
 	print "COMMENT ON COLUMN defidata.token_metrics.hour IS 'start of the hour';"
 	for (i = 1; i <= n; i++)
 		if (places[i] ~ /view/)
-			printf "COMMENT ON COLUMN defidata.token_metrics.%s IS\n    '%s';\n", name[i], meaning[i]
+			comment_on("token_metrics", i)
 
 	print "\nCREATE FUNCTION defidata.metric_list("
 	print "    OUT name text, OUT type text, OUT places text[], OUT meaning text)"
@@ -52,8 +58,10 @@ END {
 	printf "    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS %d\n", n
 	print "BEGIN ATOMIC\n    SELECT l.name, l.type, l.places, l.meaning\n      FROM (VALUES"
 	for (i = 1; i <= n; i++)
-		printf "        ('%s', '%s', '{%s}'::text[],\n         '%s')%s\n", name[i], type[i], places[i], meaning[i], i < n ? "," : ""
+		printf "        ('%s', '%s', '{%s}'::text[],\n%s)%s\n", name[i], type[i], places[i],
+			literal("         ", meaning[i]), i < n ? "," : ""
 	print "    ) l (name, type, places, meaning);\nEND;"
 	print "COMMENT ON FUNCTION defidata.metric_list() IS"
-	print "    'the metrics, in the order of metrics_row; places: the tables that have a column of it';"
+	print literal("    ", "the metrics, in the order of metrics_row; places: the tables that have " \
+		"a column of it") ";"
 }

@@ -147,7 +147,7 @@ FindHour(HourCall *call)
 	return found > 0;
 }
 
-/* GetWidth gives the length of the interval that an expression adds to a column, if that is fixed. */
+/* GetWidth gives the length of the interval that an expression adds to a column, if it is fixed. */
 static bool
 GetWidth(const OpExpr *sum, const Var *column, int64 *width)
 {
@@ -166,7 +166,10 @@ GetWidth(const OpExpr *sum, const Var *column, int64 *width)
 	return interval->month == 0 && interval->day == 0;
 }
 
-/* GetLimits takes the limits of a call: a column, and the same with an interval of fixed length added. */
+/*
+ * GetLimits takes the limits of a call: a column, and the same with an interval of
+ * fixed length added.
+ */
 static bool
 GetLimits(HourCall *call)
 {
@@ -198,7 +201,7 @@ Simplify(PlannerInfo *root, FuncExpr *function)
 	return NarrowCall(&call, &cover);
 }
 
-/* EstimateLimit gives the constant that narrows a limit of a call, as far as it can be told, or NULL. */
+/* EstimateLimit gives the constant that narrows a limit of a call, if it can be told, or NULL. */
 static const Const *
 EstimateLimit(PlannerInfo *root, Node *limit)
 {

@@ -100,7 +100,7 @@ FindLists(HourCall *call, Node *node)
 	return found;
 }
 
-/* AddHaving notes the conditions on groups: those on a column that is grouped by hold for rows too. */
+/* AddHaving notes conditions on groups: those on a column that is grouped by hold for rows too. */
 static void
 AddHaving(HourCall *call)
 {
@@ -130,7 +130,10 @@ Compare(const HourCall *call, const Var *column, int strategy, Node *time)
 	return (Node *) comparison;
 }
 
-/* LimitColumn makes the conditions on a column under which a span begins less than a width after it. */
+/*
+ * LimitColumn makes the conditions on a column under which a span begins less than
+ * a width after it.
+ */
 List *
 LimitColumn(const HourCall *call, const Var *column, const HourSpan *span, int64 width)
 {
@@ -257,7 +260,7 @@ NarrowByColumn(HourCall *call, const Var *column, const Var *hour, Node **target
 	return all;
 }
 
-/* NarrowQuery adds to the query what its conditions say about start, and gives the hours they leave. */
+/* NarrowQuery adds to a query what it says about start, and gives the hours that this leaves. */
 List *
 NarrowQuery(HourCall *call)
 {

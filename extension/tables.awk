@@ -1,17 +1,11 @@
 # tables.awk: metric_list.h and tables.sql → sql/tables.sql, a function that makes the tables
-# and one that comments on them.  -v tables=NAME says how these call the tables.
-
-# quoted TEXT is the text as an SQL literal
-function quoted(text)
-{
-	gsub(/'/, "''", text)
-	return "'" text "'"
-}
+# and one that comments on them.  -v tables=NAME says how these call the tables.  Needs
+# literal.awk.
 
 # comment_on OBJECT TEXT adds a COMMENT ON to those of the present table
 function comment_on(object, text)
 {
-	comments = comments sprintf("COMMENT ON %s IS\n    %s;\n", object, quoted(text))
+	comments = comments sprintf("COMMENT ON %s IS\n%s;\n", object, literal("    ", text))
 }
 
 # finish_column writes the comment of the column that was read last
@@ -69,7 +63,8 @@ FILENAME ~ /metric_list\.h$/ {
 	place = " " $2 " "
 	sub(/@ $/, " ", place)
 	for (m = 1; m <= metrics; m++)
-		if (index(metric_places[m], place) && (place == " later " || !index(metric_places[m], " later "))) {
+		if (index(metric_places[m], place) &&
+			(place == " later " || !index(metric_places[m], " later "))) {
 			constraint = metric_name[m] == "mentions" ? " NOT NULL" : ""
 			printf "    %s %s%s,\n", metric_name[m], metric_type[m], constraint
 			comment_on("COLUMN " table "." metric_name[m], metric_meaning[m])

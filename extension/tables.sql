@@ -5,7 +5,7 @@
 -- distribute them.  tables.awk turns the comments into COMMENT ON: the one over a table and
 -- those behind its columns.  A line `@metrics PLACE@` stands for the metrics of that place
 -- in metric_list.h.  What changes here from a version on that was released needs a step in
--- sql/setup.sql too.
+-- sql/steps.sql too.
 
 --
 -- What the owner configures
@@ -194,12 +194,14 @@ CREATE TABLE defidata.hours (
     settled boolean NOT NULL DEFAULT false,     -- whether it is observed and old enough to be
                                                 -- published
     summed boolean NOT NULL DEFAULT false,      -- whether the facts hold what the raw rows say
-    published boolean NOT NULL DEFAULT false,   -- whether the day's mentions hold what the facts say
+    published boolean NOT NULL DEFAULT false,   -- whether the day's mentions hold what the facts
+                                                -- say
     expired boolean NOT NULL DEFAULT false,     -- whether its raw rows are gone; its facts stay as
                                                 -- they are
     incomplete boolean NOT NULL DEFAULT false,  -- whether its source has lost some of its rows
     thin boolean NOT NULL DEFAULT false,        -- whether it has far fewer rows than is usual
-    marked boolean,                             -- what defidata_mark_hours says of it; NULL: nothing
+    marked boolean,                             -- what defidata_mark_hours says of it; NULL:
+                                                -- nothing
     observed boolean NOT NULL                   -- whether it is measured; if not, it is an outage
         GENERATED ALWAYS AS (COALESCE(rows, 0) > 0
                              AND COALESCE(marked, NOT thin AND NOT incomplete)) STORED,

@@ -40,7 +40,10 @@ skip { if (/;$/) skip = 0; next }
 /^CREATE TYPE / { sub(/;$/, "", $3); if ($3 in stays) next }
 
 # the list that comes with the extension is replaced whole
-/^INSERT INTO defidata\.builtin_token/ && !listed { print "DELETE FROM defidata.builtin_token;"; listed = 1 }
+/^INSERT INTO defidata\.builtin_token/ && !listed {
+	print "DELETE FROM defidata.builtin_token;"
+	listed = 1
+}
 
 /^CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW) / { sub(/^CREATE/, "CREATE OR REPLACE") }
 { print }
