@@ -243,24 +243,24 @@ CREATE FUNCTION defidata.rejects_status() RETURNS defidata.finding
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    day_ago  constant timestamptz := now() - interval '24 hours';
-    mentions constant text[] := ARRAY(SELECT defidata.copied_sources());
-    prices   constant text[] := ARRAY(SELECT s.name FROM defidata.source s WHERE s.kind = 'prices'
-                                      UNION ALL SELECT 'documents');
-    share    record;
+    day_ago constant timestamptz := now() - interval '24 hours';
+    feeds   constant text[] := ARRAY(SELECT defidata.copied_sources());
+    quoting constant text[] := ARRAY(SELECT s.name FROM defidata.source s WHERE s.kind = 'prices'
+                                     UNION ALL SELECT 'documents');
+    share   record;
 BEGIN
     SELECT avg((r.reason IS NOT NULL)::integer) FILTER (WHERE r.kind = 'rows') AS rows,
            avg((r.reason IS NOT NULL)::integer) FILTER (WHERE r.kind = 'quotes') AS quotes
       INTO share
       FROM (SELECT 'rows' AS kind, m.reason FROM defidata.raw_mentions m
-             WHERE m.source = ANY (mentions) AND m.hour > day_ago AND m.hour <= now()
+             WHERE m.source = ANY (feeds) AND m.hour > day_ago AND m.hour <= now()
             UNION ALL
             SELECT 'rows', m.reason FROM defidata.raw_mentions m
-             WHERE m.source = ANY (mentions) AND m.reason = 'hour' AND m.fetched_at > day_ago
+             WHERE m.source = ANY (feeds) AND m.reason = 'hour' AND m.fetched_at > day_ago
                AND (m.hour > day_ago AND m.hour <= now() + interval '24 hours') IS NOT TRUE
             UNION ALL
             SELECT 'quotes', p.reason FROM defidata.prices p
-             WHERE p.source = ANY (prices) AND p.at > day_ago AND p.at <= now()
+             WHERE p.source = ANY (quoting) AND p.at > day_ago AND p.at <= now()
             UNION ALL
             SELECT 'quotes', p.reason FROM defidata.prices p
              WHERE p.reason = 'hour' AND p.fetched_at > day_ago
