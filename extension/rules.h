@@ -8,10 +8,10 @@
  * triggers on each table, with defidata.forget_rules, send the table's relcache
  * invalidation to every session.  Where such a trigger is not there or would not
  * fire for everything that can be written, the rules are kept for one command
- * only: to switch a trigger off sends an invalidation too.  The tables are scanned directly, not by SQL:
- * callers need no right on them, search_path plays no part, a parallel worker may
- * do it, and the scan sees what is committed now, however old the caller's
- * snapshot is.
+ * only: to switch a trigger off sends an invalidation too.  The tables are scanned
+ * directly, not by SQL: callers need no right on them, search_path plays no part,
+ * a parallel worker may do it, and the scan sees what is committed now, however old
+ * the caller's snapshot is.
  */
 #ifndef DEFIDATA_RULES_H
 #define DEFIDATA_RULES_H

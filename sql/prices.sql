@@ -112,7 +112,7 @@ SELECT rejected FROM defidata_import();
 SELECT id, token, reason FROM defidata.prices WHERE id IN ('f1', 'f2') ORDER BY id;
 SELECT defidata.judge_quotes(defidata.hour_of(now()) + interval '2 hours');
 SELECT id, token, reason FROM defidata.prices WHERE id IN ('f1', 'f2') ORDER BY id;
-SELECT sum(cardinality(at)) FROM series WHERE day >= defidata.quote_day(defidata.hour_of(now()) + interval '1 hour') AND price[1] IN (5, 6);
+SELECT sum(cardinality(at)) FROM series WHERE day >= defidata.day_of(defidata.hour_of(now()) + interval '1 hour') AND price[1] IN (5, 6);
 DELETE FROM quotes WHERE id IN ('f1', 'f2');
 
 -- one id, many times (a key of coin and time); a time that is unknown

@@ -184,13 +184,13 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @extschema@.defidata_add_alert(text, text, double precision, double precision,
     text, interval, double precision, text[]) IS
-'watches a metric, a column of defidata.metrics, from the next settled hour on. Raised for a token at
-the first hour whose metric is at or beyond enter (above or below it), if the token has min_mentions
-in 24 hours; ends when the metric is behind leave, which by default is half of enter, or the token
-leaves token_stats. One that stands is not raised again, an ended one only rearm after it was last
-raised; a NULL figure changes nothing. tokens: these only, NULL for all. Events go to
-defidata.alert_event and NOTIFY defidata_alert. 22023 for a bad argument, 42710 where the name is
-taken';
+    'watches a metric, a column of defidata.metrics, from the next settled hour on. Raised for a'
+    ' token at the first hour whose metric is at or beyond enter (above or below it), if the token'
+    ' has min_mentions in 24 hours; ends when the metric is behind leave, which by default is half'
+    ' of enter, or the token leaves token_stats. One that stands is not raised again, an ended one'
+    ' only rearm after it was last raised; a NULL figure changes nothing. tokens: these only, NULL'
+    ' for all. Events go to defidata.alert_event and NOTIFY defidata_alert. 22023 for a bad'
+    ' argument, 42710 where the name is taken';
 
 CREATE FUNCTION @extschema@.defidata_drop_alert(name text) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

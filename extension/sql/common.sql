@@ -36,6 +36,11 @@ CREATE FUNCTION defidata.hour_of(at timestamptz) RETURNS timestamptz
 COMMENT ON FUNCTION defidata.hour_of(timestamptz) IS
     'start of the hour, in UTC whatever the session''s time zone';
 
+CREATE FUNCTION defidata.day_of(at timestamptz) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN pg_catalog.date_bin('24 hours', at, '2001-01-01 00:00:00+00');
+COMMENT ON FUNCTION defidata.day_of(timestamptz) IS 'start of the day, in UTC';
+
 CREATE FUNCTION defidata.epoch_of(at timestamptz) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN at = 'infinity' THEN 9223372036854775807

@@ -52,7 +52,7 @@ AS $$
 DECLARE
     open_day constant timestamptz := (SELECT o.day FROM defidata.open_day o);
     latest   constant timestamptz := (
-        SELECT date_bin('1 day', max(h.hour), '2001-01-01 00:00:00+00') FROM defidata.hours h);
+        SELECT defidata.day_of(max(h.hour)) FROM defidata.hours h);
     facts    record;
 BEGIN
     IF latest <= open_day THEN

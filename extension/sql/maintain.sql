@@ -28,7 +28,8 @@ BEGIN
     RETURN judged.rows;
 END
 $$;
-COMMENT ON FUNCTION defidata.reclean_prices() IS 'cleans the symbols of all quotes again; returns how many changed';
+COMMENT ON FUNCTION defidata.reclean_prices() IS
+    'cleans the symbols of all quotes again; returns how many changed';
 
 CREATE FUNCTION defidata.reclean() RETURNS bigint
     LANGUAGE plpgsql
@@ -54,18 +55,19 @@ COMMENT ON FUNCTION defidata.reclean() IS
 
 -- Hours newer than this feed a window of what is published.
 CREATE FUNCTION defidata.expiry(retention text) RETURNS timestamptz
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     span constant interval := defidata.setting_value(retention);
 BEGIN
     RETURN CASE WHEN span > '0' THEN
         -- whole days, so that no day is ever summed from a part of its hours
-        date_bin('1 day', least(now() - span, (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled) - interval '336 hours'),
-                 '2001-01-01 00:00:00+00') END;
+        defidata.day_of(least(now() - span, (SELECT max(h.hour) FROM defidata.hours h
+                                              WHERE h.settled) - interval '336 hours')) END;
 END
 $$;
-COMMENT ON FUNCTION defidata.expiry(text) IS 'the time before which a retention setting deletes; NULL where it keeps everything';
+COMMENT ON FUNCTION defidata.expiry(text) IS
+    'the time before which a retention setting deletes; NULL where it keeps everything';
 
 -- Facts outlive their raw rows: none is left to be summed when these go.
 CREATE FUNCTION defidata.mark_expired(before timestamptz) RETURNS void

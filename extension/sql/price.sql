@@ -59,8 +59,8 @@ BEGIN
               FROM (SELECT s.asset, s.source, s.token, s.spelled,
                            s.at[width_bucket(as_of, s.at)] AS at
                       FROM defidata.quote_series s
-                     WHERE defidata.quote_day(s.day) > since - interval '24 hours'
-                       AND defidata.quote_day(s.day) <= as_of
+                     WHERE defidata.day_of(s.day) > since - interval '24 hours'
+                       AND defidata.day_of(s.day) <= as_of
                        AND s.currency IN ('', in_currency)) q
              WHERE q.at > since
              ORDER BY q.asset, q.source, q.token, q.at DESC) n;

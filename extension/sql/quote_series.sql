@@ -4,7 +4,7 @@
 -- thousands of rows where prices has millions, and of prices only the newest quotes.
 --
 -- The days of an asset are found by the key, the assets of a day by an index on
--- quote_day(day), as an expression: so each statement can take but one of them, whatever is
+-- day_of(day), as an expression: so each statement can take but one of them, whatever is
 -- known of the table.
 
 CREATE FUNCTION defidata.currency_name(currency text) RETURNS text
@@ -15,12 +15,6 @@ CREATE FUNCTION defidata.currency_name(currency text) RETURNS text
         ELSE upper(left(btrim(currency), 16) COLLATE "C") END;
 COMMENT ON FUNCTION defidata.currency_name(text) IS
     'a currency as it is stored: upper case; NULL where it is NULL or empty';
-
-CREATE FUNCTION defidata.quote_day(at timestamptz) RETURNS timestamptz
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN date_bin('24 hours', at, '2001-01-01 00:00:00+00');
-COMMENT ON FUNCTION defidata.quote_day(timestamptz) IS
-    'start of the day, in UTC, in whose row of quote_series a quote stands';
 
 -- A function of its own, so that it is a question to the shards where prices is
 -- distributed, whatever is done with its answer.
@@ -33,7 +27,7 @@ CREATE FUNCTION defidata.accepted_quotes(
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT p.asset, p.token, COALESCE(p.currency, ''), defidata.quote_day(p.at), p.at, p.id,
+    SELECT p.asset, p.token, COALESCE(p.currency, ''), defidata.day_of(p.at), p.at, p.id,
            p.price, lower(btrim(p.symbol)) = lower(p.token)
       FROM defidata.prices p
      WHERE p.source = accepted_quotes.source AND p.at >= from_at AND p.at < until_at
@@ -54,7 +48,7 @@ CREATE FUNCTION defidata.fill_quote_series(
     SET plan_cache_mode = force_custom_plan SET enable_mergejoin = off SET enable_nestloop = off
 AS $$
 DECLARE
-    first_day constant timestamptz := defidata.quote_day(from_at);
+    first_day constant timestamptz := defidata.day_of(from_at);
 BEGIN
     INSERT INTO defidata.quote_series AS s (asset, source, token, currency, day, spelled,
                                             at, price)
@@ -65,8 +59,8 @@ BEGIN
               LEFT JOIN (SELECT k.asset, k.token, k.currency, k.day,
                                 k.at[cardinality(k.at)] AS last
                            FROM defidata.quote_series k
-                          WHERE defidata.quote_day(k.day) >= first_day
-                            AND defidata.quote_day(k.day) < until_at
+                          WHERE defidata.day_of(k.day) >= first_day
+                            AND defidata.day_of(k.day) < until_at
                             AND k.source = fill_quote_series.source) k
                      ON k.asset = p.asset AND k.token = p.token AND k.currency = p.currency
                         AND k.day = p.day
@@ -100,26 +94,26 @@ BEGIN
     SELECT min(f.first) AS first, max(f.last) + interval '1 microsecond' AS until,
            array_agg(f.asset) AS assets, array_agg(f.day) AS days, array_agg(f.first) AS firsts
       INTO fresh
-      FROM (SELECT p.asset, defidata.quote_day(p.at) AS day, min(p.at) AS first, max(p.at) AS last
+      FROM (SELECT p.asset, defidata.day_of(p.at) AS day, min(p.at) AS first, max(p.at) AS last
               FROM defidata.prices p
              WHERE p.source = extend_quote_series.source AND p.at >= from_at AND p.at < until_at
                AND p.fetched_at = copied_at AND p.reason IS DISTINCT FROM 'hour'
-             GROUP BY p.asset, defidata.quote_day(p.at)) f;
+             GROUP BY p.asset, defidata.day_of(p.at)) f;
     dates := ARRAY(SELECT DISTINCT d FROM unnest(fresh.days) d);
     IF corrected THEN
         DELETE FROM defidata.quote_series s
          WHERE s.source = extend_quote_series.source
-           AND defidata.quote_day(s.day) = ANY (dates);
+           AND defidata.day_of(s.day) = ANY (dates);
     ELSE
         DELETE FROM defidata.quote_series s
          USING unnest(fresh.assets, fresh.days, fresh.firsts) f (asset, day, first)
          WHERE s.source = extend_quote_series.source
-           AND defidata.quote_day(s.day) = ANY (dates)
+           AND defidata.day_of(s.day) = ANY (dates)
            AND s.asset = f.asset AND s.day = f.day AND s.at[cardinality(s.at)] >= f.first;
     END IF;
     PERFORM defidata.fill_quote_series(
-        source, CASE WHEN FOUND THEN defidata.quote_day(fresh.first) ELSE fresh.first END,
-        CASE WHEN FOUND THEN defidata.quote_day(fresh.until) + interval '24 hours'
+        source, CASE WHEN FOUND THEN defidata.day_of(fresh.first) ELSE fresh.first END,
+        CASE WHEN FOUND THEN defidata.day_of(fresh.until) + interval '24 hours'
              ELSE fresh.until END);
 END
 $$;
