@@ -18,10 +18,10 @@ PARTS = schema builtin_token metric_list series operator clean \
 	board ranking alert document publish configure \
 	distribute grant owner step_identity steps setup \
 	record run backfill reconcile maintain \
-	legacy schedule data_status source_status run_status status report \
+	legacy schedule data_status source_status run_status status report_style report \
 	api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
-GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql)
+GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql report_style.sql)
 EXTRA_CLEAN = $(GENERATED)
 
 REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.sql)))))
@@ -61,6 +61,9 @@ extension/sql/metric_list.sql: extension/literal.awk extension/metric_list.awk \
 extension/sql/tables.sql: extension/literal.awk extension/tables.awk \
 		extension/metric_list.h extension/tables.sql
 	awk $(addprefix -f , $(filter %.awk, $^)) $(filter-out %.awk, $^) > $@
+
+extension/sql/report_style.sql: extension/report_style.awk extension/report.css
+	awk -f $^ > $@
 
 # a longer list is a longer struct
 extension/windows.o extension/day_sums.o extension/metrics.o: extension/metric_list.h

@@ -107,7 +107,7 @@ COMMENT ON FUNCTION defidata.member_functions() IS
 
 -- What can be read as text is text, whatever its name; a domain is what it is one over.
 CREATE FUNCTION defidata.base_type(type oid) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off
 BEGIN ATOMIC
     WITH RECURSIVE base AS (
         SELECT t.oid, t.typtype, t.typname, t.typbasetype

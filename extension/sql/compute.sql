@@ -1,4 +1,4 @@
--- compute.sql: raw rows → facts, for the hours that changed only.
+-- compute.sql: raw rows -> facts, for the hours that changed only.
 --
 -- What is due is marked in defidata.hours, so that work which one transaction
 -- leaves undone is found by the next.

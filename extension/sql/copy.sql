@@ -1,4 +1,4 @@
--- copy.sql: rows of a source → delivered → the copy.
+-- copy.sql: rows of a source -> delivered -> the copy.
 
 CREATE TYPE defidata.batch AS (
     source text, from_at timestamptz, until_at timestamptz, hours timestamptz[],

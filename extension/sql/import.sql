@@ -1,4 +1,4 @@
--- import.sql: survey → batches of whole hours → the copy.
+-- import.sql: survey -> batches of whole hours -> the copy.
 
 -- Planned anew each time: a plan for any batch could not tell hours from unusable ones and
 -- would read the whole copy for each hour.

@@ -1,4 +1,4 @@
--- mention_document.sql: mentions that come as JSON → the copy.
+-- mention_document.sql: mentions that come as JSON -> the copy.
 --
 -- A source of documents is attached to nothing.  A document replaces the rows that it names and
 -- no others, so no hour follows it.
@@ -43,7 +43,7 @@ BEGIN
         RAISE EXCEPTION 'the document is not an array of objects'
             USING ERRCODE = 'invalid_parameter_value',
             DETAIL = COALESCE('It begins with: ' || left(document::text, 80), 'It is NULL.'),
-            HINT = 'Expected is [{"symbol": …, "hour": …, "mentions": …}, …], with id and'
+            HINT = 'Expected is [{"symbol": ..., "hour": ..., "mentions": ...}, ...], with id and'
                    ' sentiment where there are any; timestamp and count are hour and mentions.';
     END IF;
 END

@@ -1,4 +1,4 @@
--- metrics.sql: facts → metrics, computed when they are read.
+-- metrics.sql: facts -> metrics, computed when they are read.
 --
 -- The metrics of a token and hour follow from its facts of the 336 hours behind
 -- it.  In C that takes half a microsecond a row: some four times what reading a

@@ -1,4 +1,4 @@
--- price_load.sql: the quotes of a document → the copy.
+-- price_load.sql: the quotes of a document -> the copy.
 
 -- A quote of a document, as it is stored.
 CREATE TYPE defidata.quote AS (

@@ -1,4 +1,4 @@
--- quote.sql: quotes of a price source → the copy.
+-- quote.sql: quotes of a price source -> the copy.
 
 CREATE FUNCTION defidata.copy_quotes(batch defidata.batch, source defidata.source_sql,
                                      condition text, usable text, copied_at timestamptz)

@@ -12,9 +12,31 @@ END
 $$;
 COMMENT ON FUNCTION defidata.require_xml() IS 'raises 0A000 where the server was built without libxml';
 
+-- Scripts are in ASCII, for they have to do in databases of any encoding; and not in SQL, where
+-- a planner would try the character anyhow.
+CREATE FUNCTION defidata.dash() RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF getdatabaseencoding() = 'UTF8' THEN
+        RETURN chr(8211);
+    END IF;
+    RETURN '-';
+END
+$$;
+COMMENT ON FUNCTION defidata.dash() IS 'an en dash, or a hyphen where the encoding may have none';
+
+-- The page comes as the client has it.
+CREATE FUNCTION defidata.charset() RETURNS text
+    STABLE PARALLEL SAFE LANGUAGE sql
+    RETURN CASE pg_client_encoding() WHEN 'UTF8' THEN 'utf-8' WHEN 'EUC_JP' THEN 'euc-jp'
+                WHEN 'SJIS' THEN 'shift_jis' WHEN 'WIN1252' THEN 'windows-1252'
+                ELSE regexp_replace(pg_client_encoding(), '^LATIN([1-4])$', 'iso-8859-\1') END;
+COMMENT ON FUNCTION defidata.charset() IS 'the encoding of what the client gets, as HTML names it';
+
 CREATE FUNCTION defidata.show_number(figure float8) RETURNS text
     STABLE PARALLEL SAFE LANGUAGE sql
-    RETURN CASE WHEN figure IS NULL OR abs(figure) IN ('NaN', 'Infinity') THEN '–'
+    RETURN CASE WHEN figure IS NULL OR abs(figure) IN ('NaN', 'Infinity') THEN defidata.dash()
                 WHEN abs(figure) >= 1e9 THEN to_char(figure / 1e9, 'FM999,999,990.0') || ' bn'
                 WHEN abs(figure) >= 1e6 THEN to_char(figure / 1e6, 'FM990.0') || ' m'
                 WHEN abs(figure) >= 1000 OR figure = round(figure) THEN to_char(figure, 'FM999,990')
@@ -24,7 +46,7 @@ COMMENT ON FUNCTION defidata.show_number(float8) IS 'a number in a few digits; a
 
 CREATE FUNCTION defidata.show_percent(figure float8) RETURNS text
     STABLE PARALLEL SAFE LANGUAGE sql
-    RETURN CASE WHEN abs(figure) < 1e9 THEN to_char(100 * figure, 'FM999,999,999,990.0') || ' %' ELSE '–' END;
+    RETURN CASE WHEN abs(figure) < 1e9 THEN to_char(100 * figure, 'FM999,999,999,990.0') || ' %' ELSE defidata.dash() END;
 COMMENT ON FUNCTION defidata.show_percent(float8) IS 'a fraction as a percentage; a dash for NULL and what is beyond all bounds';
 
 CREATE FUNCTION defidata.show_change(figure float8) RETURNS xml
@@ -37,8 +59,8 @@ COMMENT ON FUNCTION defidata.show_change(float8) IS 'a change as a percentage wi
 CREATE FUNCTION defidata.show_metric(metric text, figure float8) RETURNS text
     STABLE PARALLEL SAFE LANGUAGE sql
     RETURN CASE WHEN metric ~ '^(trend|change|deviation|rsd|coverage|dominance|price_change|price_volatility)_' THEN defidata.show_percent(figure)
-                WHEN metric ~ '^(surge|zscore)_' THEN COALESCE(to_char(figure, 'FM999,990.0'), '–')
-                WHEN metric ~ '^sentiment' THEN COALESCE(to_char(figure, 'FM990.000'), '–')
+                WHEN metric ~ '^(surge|zscore)_' THEN COALESCE(to_char(figure, 'FM999,990.0'), defidata.dash())
+                WHEN metric ~ '^sentiment' THEN COALESCE(to_char(figure, 'FM990.000'), defidata.dash())
                 ELSE defidata.show_number(figure) END;
 COMMENT ON FUNCTION defidata.show_metric(text, float8) IS 'a figure of token_stats as fits its column';
 
@@ -257,7 +279,7 @@ BEGIN
         defidata.report_table(ARRAY['Check', 'State', 'Found', 'Next step'], (
             SELECT xmlagg(xmlelement(NAME tr, xmlelement(NAME th, xmlattributes('row' AS scope), s.name),
                        xmlelement(NAME td, xmlelement(NAME span, xmlattributes('state ' || s.state AS class), s.state)),
-                       xmlelement(NAME td, s.value), xmlelement(NAME td, xmlattributes(CASE WHEN s.hint IS NULL THEN 'none' END AS class), COALESCE(s.hint, '–'))) ORDER BY s.position)
+                       xmlelement(NAME td, s.value), xmlelement(NAME td, xmlattributes(CASE WHEN s.hint IS NULL THEN 'none' END AS class), COALESCE(s.hint, defidata.dash()))) ORDER BY s.position)
               FROM defidata.status() WITH ORDINALITY s (name, state, value, hint, position)), 'words'));
 END
 $$;
@@ -273,76 +295,20 @@ BEGIN
                        xmlelement(NAME td, xmlelement(NAME span, xmlattributes(
                            'state ' || CASE r.status WHEN 'ok' THEN 'ok' WHEN 'failed' THEN 'fail' ELSE 'warn' END AS class), r.status)),
                        xmlelement(NAME td, defidata.show_time(r.started_at)),
-                       xmlelement(NAME td, COALESCE(round(EXTRACT(epoch FROM r.finished_at - r.started_at), 1) || ' s', '–')),
+                       xmlelement(NAME td, COALESCE(round(EXTRACT(epoch FROM r.finished_at - r.started_at), 1) || ' s', defidata.dash())),
                        xmlelement(NAME td, COALESCE(r.error, (SELECT string_agg(format('%s %s', e.value, e.key), ', ' ORDER BY e.key)
-                                                                FROM jsonb_each_text(r.counts) e), '–'))) ORDER BY r.id)
+                                                                FROM jsonb_each_text(r.counts) e), defidata.dash()))) ORDER BY r.id)
               FROM defidata.runs r
              WHERE r.run = (SELECT max(l.run) FROM defidata.runs l WHERE l.trigger IN ('run', 'refresh') AND l.status <> 'skipped')), 'words'));
 END
 $$;
 COMMENT ON FUNCTION defidata.report_run() IS 'the stages of the last run or refresh as a card';
 
-CREATE FUNCTION defidata.report_style() RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
-    RETURN $css$
-:root { color-scheme: light dark; --back: #f3f5f8; --card: #ffffff; --rule: #d9dfe7; --text: #18202b; --soft: #56616f;
-  --one: #1d5fd1; --two: #b3500a; --three: #0f766e; --good: #116b3a; --bad: #b3201b; --warn: #8a5300; }
-@media (prefers-color-scheme: dark) { :root { --back: #0f1319; --card: #181e27; --rule: #2e3744; --text: #e8ecf2; --soft: #a5b0be;
-  --one: #79aeff; --two: #f5a35c; --three: #55cfc0; --good: #62d394; --bad: #ff8f88; --warn: #f0bd5e; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1360px; padding: 16px; background: var(--back); color: var(--text);
-  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
-header { margin: 8px 0 16px; }
-h1 { margin: 0; font-size: 26px; letter-spacing: -0.01em; overflow-wrap: anywhere; }
-h2 { margin: 0 0 4px; font-size: 17px; }
-p { margin: 0; }
-.note, .empty, .legend, header p, footer { color: var(--soft); font-size: 13px; }
-footer { padding: 12px 4px; }
-main { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
-.card { display: flex; flex-direction: column; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 16px; min-width: 0; overflow-wrap: anywhere; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin: 0; }
-.figure { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 10px 14px; }
-dt { color: var(--soft); font-size: 13px; }
-dd { margin: 0; font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; margin-top: 10px; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: 6px 4px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); overflow-wrap: normal; }
-tbody tr:last-child th, tbody tr:last-child td { border-bottom: 0; }
-thead th { color: var(--soft); font-size: 12px; font-weight: 600; }
-tbody th { text-align: left; font-weight: 600; } .board th { max-width: 9em; overflow: hidden; text-overflow: ellipsis; }
-.board th:nth-child(2), .words th, .words td, td.empty { text-align: left; }
-.words td:last-child { white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
-svg { display: block; width: 100%; }
-path { fill: none; stroke-width: 1.8; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round; }
-.spark { width: 72px; height: 26px; margin-left: auto; overflow: visible; }
-.line1 { stroke: var(--one); } .line2 { stroke: var(--two); } .line3 { stroke: var(--three); } .line2, .line3 { stroke-width: 2.4; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-bottom: 10px; }
-.legend span::before { content: ""; display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; vertical-align: -1px; }
-.key1::before { background: var(--one); } .key2::before { background: var(--two); } .key3::before { background: var(--three); }
-.keypart::before { background: var(--two); } .keyout::before { background: var(--bad); }
-.chart { display: grid; grid-template-columns: auto minmax(0, 1fr); grid-template-rows: minmax(180px, 1fr) auto; flex: 1; gap: 4px 8px; color: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
-.scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; }
-.plot { height: 100%; min-height: 180px; overflow: visible; border-bottom: 1px solid var(--rule); }
-.days { grid-column: 2; display: flex; justify-content: space-between; }
-.bar { fill: var(--one); } .part { fill: var(--two); } .out { fill: var(--bad); }
-.coverage div { display: grid; grid-template-columns: 4.2em minmax(0, 1fr); align-items: center; margin: 3px 0; color: var(--soft); font-size: 12px; }
-.strip { height: 12px; }
-ul { margin: 10px 0 0; padding-left: 20px; font-size: 13px; }
-.up { color: var(--good); } .down { color: var(--bad); } .flat { color: var(--soft); }
-.state { font-weight: 600; } .state::before { content: ""; display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; background: currentColor; }
-.ok { color: var(--good); } .warn { color: var(--warn); } .fail { color: var(--bad); }
-@media (min-width: 1100px) { main { grid-template-columns: repeat(2, minmax(0, 1fr)); } .wide, .figures { grid-column: 1 / -1; } }
-@media (max-width: 640px) { .words thead, .words .none { display: none; } .words tr, .words th, .words td { display: block; }
-  .words tr { border-bottom: 1px solid var(--rule); padding: 6px 0; } .words th, .words td { border: 0; padding: 1px 0; white-space: normal; } }
-@media (max-width: 480px) { body { padding: 10px; font-size: 14px; } .card { padding: 12px; } th, td { padding: 6px 3px; } table { font-size: 12px; } thead th { font-size: 11px; } .board th { max-width: 6em; } .spark { width: 48px; } .chart { grid-template-rows: minmax(130px, 1fr) auto; } .plot { min-height: 130px; } }
-$css$;
-COMMENT ON FUNCTION defidata.report_style() IS 'the style sheet of the reports; must not contain characters that XML escapes';
-
 CREATE FUNCTION defidata.report_page(title text, note text, content xml) RETURNS text
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    STABLE PARALLEL SAFE LANGUAGE sql
     RETURN E'<!DOCTYPE html>\n' || xmlserialize(CONTENT xmlelement(NAME html, xmlattributes('en' AS lang),
         xmlelement(NAME head,
-            xmlelement(NAME meta, xmlattributes('utf-8' AS charset)),
+            xmlelement(NAME meta, xmlattributes(defidata.charset() AS charset)),
             xmlelement(NAME meta, xmlattributes('Content-Security-Policy' AS "http-equiv",
                                                 'default-src ''none''; style-src ''unsafe-inline''; img-src data:' AS content)),
             xmlelement(NAME meta, xmlattributes('viewport' AS name, 'width=device-width, initial-scale=1' AS content)),
@@ -371,7 +337,7 @@ BEGIN
             ELSE format('The hour from %s, generation %s, published %s', defidata.show_time(seen.latest_hour), seen.generation, defidata.show_time(seen.published_at)) END,
         xmlconcat(
             xmlelement(NAME dl, xmlattributes('figures' AS class),
-                defidata.report_figure('Mentions in 24 hours', COALESCE(to_char(seen.mentions, 'FM999,999,999,990'), '–')),
+                defidata.report_figure('Mentions in 24 hours', COALESCE(to_char(seen.mentions, 'FM999,999,999,990'), defidata.dash())),
                 defidata.report_figure('Tokens in 14 days', to_char(seen.tokens, 'FM999,990')),
                 defidata.report_figure('Coverage of 14 days', defidata.show_percent(CASE WHEN seen.latest_hour IS NOT NULL THEN seen.coverage END)),
                 CASE WHEN for_staff THEN defidata.report_figure('Status', (SELECT CASE WHEN 'fail' = ANY (array_agg(s.state)) THEN 'fail'
@@ -399,7 +365,7 @@ BEGIN
         RETURN defidata.report_page(COALESCE(NULLIF(left(token, 80), ''), '?'), 'No such token was mentioned in the last 14 days.',
                                     xmlelement(NAME p, 'SELECT token FROM defidata.token_stats lists those that were.'));
     END IF;
-    RETURN defidata.report_page(concat_ws(' – ', t.token, t.name), 'The hour from ' || defidata.show_time(t.hour),
+    RETURN defidata.report_page(concat_ws(format(' %s ', defidata.dash()), t.token, t.name), 'The hour from ' || defidata.show_time(t.hour),
         xmlconcat(
             xmlelement(NAME dl, xmlattributes('figures' AS class),
                 (SELECT xmlagg(defidata.report_figure(v.name, defidata.show_metric(v.metric, v.figure)) ORDER BY v.position)

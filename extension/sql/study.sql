@@ -234,7 +234,7 @@ BEGIN
     IF found <> 'timestamptz'::regtype THEN
         RAISE EXCEPTION 'column at of % must be a timestamptz, not %', events, found
             USING ERRCODE = 'datatype_mismatch',
-                  HINT = 'A view can say it: SELECT token, at AT TIME ZONE ''UTC'' AS at FROM ….';
+                  HINT = 'A view can say it: SELECT token, at AT TIME ZONE ''UTC'' AS at FROM ....';
     END IF;
 END
 $$;

@@ -54,6 +54,21 @@ is($test->checksums('restored'), $test->checksums($database), 'and the refresh g
 $test->check_invariants('restored', 'the restored one', refreshed => 1, clean => 0);
 is($test->sql('restored', q(SELECT token FROM defidata.raw_mentions WHERE id = 'later')), 'ETH', 'with what is new');
 
+# A clone without data: the tables are there and their rows are not.  The first call sets those
+# that are needed, boards fill, and one of the owner's is taken up by adding it again.
+$analytics->command_ok([ 'pg_dump', '-Fc', '--schema-only', '-f', $dump, $analytics->connstr($database) ], 'the schema can be dumped');
+$test->sql('postgres', 'CREATE DATABASE clone');
+{
+	local $ENV{PGOPTIONS} = '-c log_statement=none';
+	$analytics->command_ok([ 'pg_restore', '--exit-on-error', '-d', $analytics->connstr('clone'), $dump ], 'and restored');
+}
+$test->sql('clone', q(SET client_min_messages = warning; SELECT defidata_attach_server('ct_scanner')));
+$test->refresh('clone');
+is($test->sql('clone', q(SELECT (SELECT count(*) FROM defidata.trending), (SELECT count(*) FROM defidata.board), (SELECT count(*) FROM defidata.setting) > 10)),
+	'10|7|t', 'a clone without data fills its boards');
+$test->sql('clone', q(SELECT defidata_add_board('mine', 'sma_7d', 'desc', 0, 5)));
+is($test->sql('clone', 'SELECT count(*) FROM defidata.mine'), '5', "and the owner's, added again");
+
 # DROP EXTENSION
 $test->fails($database, 'DROP EXTENSION defidata', '2BP01', qr/cannot drop extension defidata/, 'DROP EXTENSION refuses');
 is($test->sql($database, 'SELECT count(*) > 0 FROM defidata.raw_mentions'), 't', 'and the data stand');
