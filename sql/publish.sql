@@ -12,7 +12,7 @@ SELECT i, s || i AS id, 1748736000 + 3600 * i AS "timestamp", s AS symbol, c::fl
   FROM generate_series(0, 383) i,
        LATERAL (VALUES ('GROW', CASE WHEN i >= 360 THEN 100 ELSE 20 END, 0.5::float8), ('FADE', CASE WHEN i >= 360 THEN 4 ELSE 60 END, -0.75),
                        ('TIEA', 30, 0.1), ('TIEB', 30, 0.1), ('SMAL', 9, 0.9), ('HALF', CASE WHEN i >= 360 THEN 5 ELSE 12 END, NULL),
-                       ('WAVE', 30 + 29 * (i % 2), -0.2), ('NONE', CASE WHEN i >= 372 THEN 0 ELSE 50 END, 0)) r (s, c, m);
+                       ('WAVE', 30 + 29 * (i % 2), -0.2), ('NOON', CASE WHEN i >= 372 THEN 0 ELSE 50 END, 0)) r (s, c, m);
 CREATE TABLE clock (i integer);
 INSERT INTO clock VALUES (383);
 CREATE VIEW feed AS SELECT remote.* FROM remote, clock WHERE remote.i <= clock.i;
