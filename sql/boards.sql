@@ -96,4 +96,16 @@ SELECT path, generation = (SELECT generation FROM defidata.publication) AS prese
 CREATE OR REPLACE FUNCTION defidata.queue_usage() RETURNS float8 LANGUAGE sql RETURN 0.51;
 UPDATE remote SET count = 71 WHERE i = 384 AND symbol = 'GROW';
 SELECT status, published > 0 AS published FROM defidata_refresh();
+
+-- rows of the copy deleted by hand: recompute follows the copy, reconcile brings them back
+CREATE FUNCTION state_of(wanted integer[]) RETURNS TABLE (hour integer, rows bigint, observed boolean, mentions numeric) LANGUAGE sql AS $$
+    SELECT w, h.rows, h.observed, (SELECT sum(m.mentions) FROM defidata.metrics m WHERE m.hour = h.hour)
+      FROM unnest(wanted) w JOIN defidata.hours h ON h.hour = to_timestamp(1748736000 + 3600 * w) $$;
+SELECT * FROM state_of('{380,381,382}');
+DELETE FROM defidata.raw_mentions WHERE hour = to_timestamp(1748736000 + 3600 * 380);
+DELETE FROM defidata.raw_mentions WHERE hour = to_timestamp(1748736000 + 3600 * 381) AND symbol = 'GROW';
+SELECT defidata_recompute() > 0 AS recomputed;
+SELECT * FROM state_of('{380,381,382}');
+SELECT action, count(*) FROM defidata_reconcile('10 years') GROUP BY action ORDER BY action;
+SELECT * FROM state_of('{380,381,382}');
 ROLLBACK;

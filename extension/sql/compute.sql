@@ -124,11 +124,14 @@ BEGIN
       FROM defidata.raw_mentions r
      WHERE r.source = ANY (sources) AND r.hour >= since AND r.reason IS DISTINCT FROM 'hour'
     ON CONFLICT (hour) DO UPDATE SET summed = false;
+    -- and those whose rows somebody has deleted by hand
+    UPDATE defidata.hours h SET summed = false
+     WHERE h.hour >= since AND h.rows > 0 AND h.summed AND NOT h.expired;
     PERFORM defidata.tell_expired(since, 'infinity');
 END
 $$;
 COMMENT ON FUNCTION defidata.mark_since(timestamptz) IS
-    'makes the facts of every hour that has raw rows, from since on, due';
+    'makes the facts of every hour that has raw rows, or had, from since on, due';
 
 -- One piece of work a call, so that a run can commit between them.
 CREATE FUNCTION defidata.compute_step(until_hour timestamptz, OUT computed bigint,
