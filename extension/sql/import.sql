@@ -1,5 +1,30 @@
 -- import.sql: survey -> batches of whole hours -> the copy.
 
+-- A run commits between its plan and each batch: in the meantime a source may have gone.  One
+-- that was attached again is read as it is now.
+CREATE FUNCTION defidata.check_batch(batch defidata.batch) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    src defidata.source;
+BEGIN
+    SELECT s.* INTO src FROM defidata.source s WHERE s.name = batch.source;
+    IF src.name IS NULL THEN
+        RAISE EXCEPTION 'source "%" was detached while its rows were being read', batch.source
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'The next run reads what is attached then.';
+    ELSIF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = src.relation) THEN
+        RAISE EXCEPTION 'the relation of source "%" does not exist', batch.source
+            USING ERRCODE = 'undefined_table',
+                  HINT = 'Attach the source again with a relation that exists, or detach it with'
+                         ' defidata_detach.';
+    END IF;
+    PERFORM defidata.check_reader(src.relation);
+END
+$$;
+COMMENT ON FUNCTION defidata.check_batch(defidata.batch) IS
+'raises 55000, 42P01 or 42501 where the source of a batch cannot be read any more';
+
 -- Planned anew each time: a plan for any batch could not tell hours from unusable ones and
 -- would read the whole copy for each hour.
 CREATE FUNCTION defidata.import_batch(batch defidata.batch) RETURNS jsonb
@@ -10,7 +35,7 @@ DECLARE
     copied_at constant timestamptz := clock_timestamp();
     counts    jsonb;
 BEGIN
-    PERFORM defidata.lock('writer');
+    PERFORM defidata.lock('writer'), defidata.check_batch(batch);
     IF (SELECT s.kind FROM defidata.source s WHERE s.name = batch.source) = 'prices' THEN
         RETURN defidata.import_prices(batch, copied_at);
     END IF;
