@@ -18,7 +18,8 @@ PARTS = schema builtin_token metric_list series operator clean \
 	board ranking alert document publish configure \
 	distribute grant owner step_identity steps setup \
 	record run backfill reconcile maintain \
-	legacy schedule data_status source_status run_status status report_style report \
+	legacy schedule data_status source_status run_status status openmetrics \
+	report_style report \
 	api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
 GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql report_style.sql)

@@ -288,6 +288,8 @@ missing_extras()
 	if [[ ${FAMILY:-http} == *http* ]]; then
 		has_node || echo nodejs npm
 		runs chromium || runs chromium-browser || runs google-chrome || echo chromium
+		runs prometheus && runs promtool || echo prometheus
+		runs prometheus-postgres-exporter || echo prometheus-postgres-exporter
 	fi
 	[[ ${FAMILY:-bench} != *bench* ]] || test/bench/run.sh missing
 	if [[ ${FAMILY:-tap} =~ tap|redis ]]; then

@@ -73,6 +73,17 @@ price of the last 14 days. 22023 for NULL; 0A000 where the server was built with
 -- Analysts
 --
 
+CREATE FUNCTION @extschema@.defidata_openmetrics() RETURNS text
+    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT defidata.setup_reader();
+    SELECT defidata.openmetrics();
+END;
+COMMENT ON FUNCTION @extschema@.defidata_openmetrics() IS
+'what a monitoring system reads, to be served as /metrics: the health of the pipeline in the
+OpenMetrics text format, of the type application/openmetrics-text; version=1.0.0; charset=utf-8.
+What is unknown is left out';
+
 CREATE FUNCTION @extschema@.defidata_history(token text, span interval DEFAULT '7 days')
     RETURNS TABLE (hour timestamptz, mentions bigint, sentiment float8, price float8)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -239,7 +239,7 @@ $$;
 COMMENT ON FUNCTION defidata.thin_status() IS 'how many hours of 14 days are thin or marked';
 
 -- Rows that have no usable time are found by when they came.
-CREATE FUNCTION defidata.rejects_status() RETURNS defidata.finding
+CREATE FUNCTION defidata.rejected_shares(OUT rows numeric, OUT quotes numeric)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -247,11 +247,10 @@ DECLARE
     feeds   constant text[] := ARRAY(SELECT defidata.copied_sources());
     quoting constant text[] := ARRAY(SELECT s.name FROM defidata.source s WHERE s.kind = 'prices'
                                      UNION ALL SELECT 'documents');
-    share   record;
 BEGIN
-    SELECT avg((r.reason IS NOT NULL)::integer) FILTER (WHERE r.kind = 'rows') AS rows,
-           avg((r.reason IS NOT NULL)::integer) FILTER (WHERE r.kind = 'quotes') AS quotes
-      INTO share
+    SELECT avg((r.reason IS NOT NULL)::integer) FILTER (WHERE r.kind = 'rows'),
+           avg((r.reason IS NOT NULL)::integer) FILTER (WHERE r.kind = 'quotes')
+      INTO rows, quotes
       FROM (SELECT 'rows' AS kind, m.reason FROM defidata.raw_mentions m
              WHERE m.source = ANY (feeds) AND m.hour > day_ago AND m.hour <= now()
             UNION ALL
@@ -265,6 +264,18 @@ BEGIN
             SELECT 'quotes', p.reason FROM defidata.prices p
              WHERE p.reason = 'hour' AND p.fetched_at > day_ago
                AND (p.at > day_ago AND p.at <= now() + interval '24 hours') IS NOT TRUE) r;
+END
+$$;
+COMMENT ON FUNCTION defidata.rejected_shares() IS
+    'the shares of rejected rows and quotes of 24 hours; NULL where there are none';
+
+CREATE FUNCTION defidata.rejects_status() RETURNS defidata.finding
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    share record;
+BEGIN
+    SELECT * INTO share FROM defidata.rejected_shares();
     RETURN defidata.finding('rejected rows',
         CASE WHEN greatest(share.rows, share.quotes) > 0.5 THEN 'warn' ELSE 'ok' END,
         COALESCE(concat_ws(', ', round(100 * share.rows, 1) || ' % of the last 24 hours',
@@ -278,14 +289,25 @@ $$;
 COMMENT ON FUNCTION defidata.rejects_status() IS
     'the share of rejected rows and quotes of 24 hours';
 
-CREATE FUNCTION defidata.coverage_status() RETURNS defidata.finding
+CREATE FUNCTION defidata.coverage_share() RETURNS float8
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     latest constant timestamptz := (SELECT max(h.hour) FROM defidata.hours h WHERE h.settled);
-    share  constant float8 := (
-        SELECT count(*) FROM defidata.hours h
-         WHERE h.observed AND h.hour <= latest AND h.hour > latest - interval '336 hours') / 336.0;
+BEGIN
+    RETURN (SELECT count(*) FROM defidata.hours h
+             WHERE h.observed AND h.hour <= latest
+               AND h.hour > latest - interval '336 hours') / 336.0;
+END
+$$;
+COMMENT ON FUNCTION defidata.coverage_share() IS
+    'the share of the 336 hours up to the latest settled one that were observed';
+
+CREATE FUNCTION defidata.coverage_status() RETURNS defidata.finding
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    share constant float8 := defidata.coverage_share();
 BEGIN
     RETURN defidata.finding('coverage of 14 days',
         CASE WHEN share >= defidata.setting_value('min_coverage')::float8 THEN 'ok' ELSE 'warn' END,

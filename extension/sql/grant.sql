@@ -16,7 +16,7 @@ BEGIN ATOMIC
          '{metrics,hours,fact_revision,hour_revision,prices,raw_mentions,superseded,
            mention_series,week_series,day_series,uncopied,rejects,board_history,
            publication_history,runs,status,stream,stream_sum,stream_reject,stream_loss}',
-         '{defidata_history,defidata_metrics,defidata_metrics_as_of,
+         '{defidata_openmetrics,defidata_history,defidata_metrics,defidata_metrics_as_of,
            defidata_metrics_as_published,defidata_try_alert,defidata_checksum,defidata_event_study,
            reject_rows,status_rows,merge,entries,replace_hours,metrics_at,metrics_at_add,
            metrics_at_finish,mentions_between,

@@ -1,10 +1,10 @@
 // An HTTP server over defidata's documents, as small as one can be: it serves
 // the paths that defidata_document() answers, the report at / and a token's at
-// /report/SYMBOL.  Answers are kept in memory until the database says, by NOTIFY,
+// /report/SYMBOL, and /metrics to a server whose role is an analyst.  Answers are kept in memory until the database says, by NOTIFY,
 // that something new is published; while nobody listens nothing is kept.
 //
 // The connection comes from the usual PG* variables; its role needs no more than
-// SELECT defidata_grant('role', 'reader').  PORT is the port to serve on (8080).
+// SELECT defidata_grant('role', 'reader'), and then has no /metrics.  PORT is the port to serve on (8080).
 
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -13,6 +13,7 @@ import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 
 const KEPT_AT_MOST = 10000;
+const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
 // namesTag says whether If-None-Match names an ETag, as defidata_document does: alone, in a
 // list, weak, or with the coding that a compressing proxy has added.
@@ -56,6 +57,19 @@ export async function serve({ connection = {}, port = 0, host = '127.0.0.1' } = 
     }
   };
 
+  // metrics reads what Prometheus asks for; to a reader it is not there
+  const metrics = async () => {
+    try {
+      const { rows } = await pool.query('SELECT defidata_openmetrics() AS body');
+      return { status: 200, ...rows[0] };
+    } catch (error) {
+      if (error.code === '42501') {
+        return { status: 404 };
+      }
+      throw error;
+    }
+  };
+
   const read = async (path) => {
     const symbol = /^\/report\/(.+)$/is.exec(path)?.[1];
     if (path !== '/' && symbol === undefined) {
@@ -92,10 +106,14 @@ export async function serve({ connection = {}, port = 0, host = '127.0.0.1' } = 
     } catch {
       return send(400, {});
     }
+    const isMetrics = /^\/metrics\/*$/i.test(path);
     // the database cannot hold this character
-    const found = path.includes('\0') ? { status: 404 } : await answer(path);
+    const found = path.includes('\0') ? { status: 404 } : await (isMetrics ? metrics() : answer(path));
     if (found.status === 404) {
       return send(404, { 'Content-Type': 'application/json' }, '{"error": "not found"}');
+    }
+    if (isMetrics) {
+      return send(200, { 'Content-Type': OPENMETRICS, 'Cache-Control': 'no-store' }, found.body);
     }
     const headers = { ETag: found.etag, 'Cache-Control': 'no-cache', 'X-Cache': found.cache };
     const known = request.headers['if-none-match'];

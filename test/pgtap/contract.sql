@@ -95,6 +95,7 @@ INSERT INTO entry_point VALUES
     ('defidata_metrics_as_published', 'from_hour timestamp with time zone, until_hour timestamp with time zone, for_token text DEFAULT NULL::text', 'SETOF defidata.token_metrics', 'v u f'),
     ('defidata_event_study', 'events regclass, outcomes text[] DEFAULT ''{price}''::text[], horizons interval[] DEFAULT ''{01:00:00,24:00:00,"7 days"}''::interval[], placebo integer DEFAULT 1000, seed bigint DEFAULT 1', 'SETOF defidata.study_row', 's r f'),
     ('defidata_load_prices', 'document jsonb, currency text DEFAULT NULL::text, asset text DEFAULT NULL::text, OUT stored bigint, OUT rejected bigint', 'record', 'v u f'),
+    ('defidata_openmetrics', '', 'text', 'v u f'),
     ('defidata_history', 'token text, span interval DEFAULT ''7 days''::interval', 'TABLE(hour timestamp with time zone, mentions bigint, sentiment double precision, price double precision)', 'v u f'),
     ('defidata_add_board', 'name text, metric text, direction text DEFAULT ''desc''::text, min_mentions double precision DEFAULT 240, size integer DEFAULT 10', 'void', 'v u f'),
     ('defidata_set_board', 'name text, metric text DEFAULT NULL::text, direction text DEFAULT NULL::text, min_mentions double precision DEFAULT NULL::double precision, size integer DEFAULT NULL::integer', 'void', 'v u f'),

@@ -58,7 +58,7 @@ INSERT INTO matrix SELECT s, '42501', 'ok', 'ok', 'ok' FROM unnest(ARRAY[
 -- analyst
 INSERT INTO matrix SELECT s, '42501', '42501', 'ok', 'ok' FROM unnest(ARRAY[
     'TABLE defidata.runs', 'TABLE defidata.status', 'TABLE defidata.metrics', 'TABLE defidata.hours', 'TABLE defidata.prices', 'TABLE defidata.raw_mentions', 'TABLE defidata.rejects',
-    $$SELECT defidata_history('BTC')$$, $$SELECT defidata_checksum('defidata.metrics')$$,
+    'SELECT defidata_openmetrics()', $$SELECT defidata_history('BTC')$$, $$SELECT defidata_checksum('defidata.metrics')$$,
     $$SELECT defidata_try_alert(now(), now(), 'mentions', 1)$$,
     $$SELECT defidata_metrics_as_of(now(), now(), now())$$, $$SELECT defidata_metrics_as_published(now(), now())$$, 'TABLE defidata.fact_revision',
     $$SELECT defidata_event_study('events_of_anybody')$$]) s;
