@@ -178,7 +178,7 @@ test('a postgres_exporter says the same under the same names', async (t) => {
     exported = await get('/metrics', port).then((response) => response.text(), () => '');
     await sleep(100);
   }
-  const samples = (text) => new Map([...text.matchAll(/^(defidata_\w+(?:\{[^\n]*\})?) (\S+)$/gm)].map(([, name, value]) => [name.replace(/,?server="[^"]*"/, '').replace('{}', ''), Number(value)]));
+  const samples = (text) => new Map([...text.matchAll(/^(defidata_\w+(?:\{[^\n]*\})?) (\S+)$/gm)].map(([, name, value]) => [name.replace(/,server="[^"]*"|server="[^"]*",?/, '').replace('{}', ''), Number(value)]));
   const ours = samples(await (await get('/metrics')).text());
   const theirs = samples(exported);
   assert.ok(theirs.size > 10, exported);
