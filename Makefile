@@ -25,7 +25,7 @@ DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
 GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql report_style.sql)
 EXTRA_CLEAN = $(GENERATED)
 
-REGRESS = setup $(filter-out setup, $(sort $(notdir $(basename $(wildcard sql/*.sql)))))
+REGRESS = installation $(filter-out installation, $(sort $(notdir $(basename $(wildcard sql/*.sql)))))
 ISOLATION = $(sort $(notdir $(basename $(wildcard test/isolation/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=postgres_fdw --load-extension=defidata
 

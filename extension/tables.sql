@@ -186,29 +186,22 @@ CREATE TABLE defidata.open_day (
 -- the hours for which a source has delivered rows
 CREATE TABLE defidata.hours (
     hour timestamptz NOT NULL,                  -- start of the hour
-    rows bigint,                                -- raw rows, rejected ones included; NULL until
-                                                -- computed
+    rows bigint,                                -- raw rows, also rejected ones; NULL: not computed
     mentions bigint,                            -- accepted mentions; NULL where not observed
-    tokens bigint,                              -- tokens with an accepted row; NULL where not
-                                                -- observed
-    settled boolean NOT NULL DEFAULT false,     -- whether it is observed and old enough to be
-                                                -- published
+    tokens bigint,                              -- tokens with accepted rows; NULL: not observed
+    settled boolean NOT NULL DEFAULT false,     -- whether it is observed and old enough to publish
     summed boolean NOT NULL DEFAULT false,      -- whether the facts hold what the raw rows say
-    published boolean NOT NULL DEFAULT false,   -- whether the day's mentions hold what the facts
-                                                -- say
-    expired boolean NOT NULL DEFAULT false,     -- whether its raw rows are gone; its facts stay as
-                                                -- they are
+    published boolean NOT NULL DEFAULT false,   -- whether daily_mentions agrees with its facts
+    expired boolean NOT NULL DEFAULT false,     -- whether its raw rows are gone; its facts stay
     incomplete boolean NOT NULL DEFAULT false,  -- whether its source has lost some of its rows
     thin boolean NOT NULL DEFAULT false,        -- whether it has far fewer rows than is usual
-    marked boolean,                             -- what defidata_mark_hours says of it; NULL:
-                                                -- nothing
+    marked boolean,                             -- what defidata_mark_hours says; NULL: nothing
     observed boolean NOT NULL                   -- whether it is measured; if not, it is an outage
         GENERATED ALWAYS AS (COALESCE(rows, 0) > 0
                              AND COALESCE(marked, NOT thin AND NOT incomplete)) STORED,
     first_summed_at timestamptz,                -- since when its facts were known; -infinity: since
                                                 -- before version 1.1
-    first_published_at timestamptz,             -- when it first was the latest hour of a
-                                                -- publication
+    first_published_at timestamptz,             -- when it first was the latest hour published
     PRIMARY KEY (hour)
 );
 CREATE INDEX ON defidata.hours (hour) WHERE NOT summed;
@@ -225,8 +218,7 @@ CREATE TABLE defidata.quote_series (
     price float8[] NOT NULL,            -- its price
     PRIMARY KEY (asset, source, token, currency, day)
 );
-CREATE INDEX ON defidata.quote_series
-    (date_bin('24 hours', day, '2001-01-01 00:00:00+00'));
+CREATE INDEX ON defidata.quote_series (date_bin('24 hours', day, '2001-01-01 00:00:00+00'));
 
 -- facts that stand no longer: what they were before a change of an hour that was over
 CREATE TABLE defidata.fact_revision (

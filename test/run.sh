@@ -60,15 +60,15 @@ regress_tool()
 	add_up "$ok" "$not_ok" 0
 }
 
-# run_regress FILE... runs sql/*.sql, setup first.
+# run_regress FILE... runs sql/*.sql, installation first.
 run_regress()
 {
 	local file names=() choice=()
 
-	[ ! -f sql/setup.sql ] || names=(setup)
+	[ ! -f sql/installation.sql ] || names=(installation)
 	for file in "$@"; do
 		file=${file#sql/} file=${file%.sql}
-		[ "$file" = setup ] || names+=("$file")
+		[ "$file" = installation ] || names+=("$file")
 	done
 	choice=("${names[@]}")
 	if [ -f test/regress_schedule ] && [[ $# -eq $(find sql -name '*.sql' | wc -l) ]]; then

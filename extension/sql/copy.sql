@@ -31,13 +31,6 @@ $$;
 COMMENT ON FUNCTION defidata.count_uncopied(text, timestamptz, text, bigint) IS
     'adds rows that could not be copied to the count of their hour and cause';
 
-CREATE FUNCTION defidata.copyable(source defidata.source_sql, condition text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN 'NOT (' || (source).null_id || ') AND NOT (' || (source).long_id || ') AND '
-           || condition;
-COMMENT ON FUNCTION defidata.copyable(defidata.source_sql, text) IS
-    'the condition, and that a row has an id by which it can be copied';
-
 -- Text that this database cannot hold fails a whole statement.  The rows are halved, by a hash
 -- of their id, until the one that carries it stands alone: it is counted, its neighbours arrive.
 CREATE FUNCTION defidata.copy_part(name text, source defidata.source_sql, head text, tail text,

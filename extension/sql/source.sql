@@ -310,3 +310,10 @@ $$;
 COMMENT ON FUNCTION defidata.source_range(defidata.source_sql, timestamptz) IS
     'times of the oldest and the newest row of a source between 2006 and the end of the hour of'
     ' as_of';
+
+CREATE FUNCTION defidata.copyable(source defidata.source_sql, condition text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 'NOT (' || (source).null_id || ') AND NOT (' || (source).long_id || ') AND '
+           || condition;
+COMMENT ON FUNCTION defidata.copyable(defidata.source_sql, text) IS
+    'the condition, and that a row has an id by which it can be copied';

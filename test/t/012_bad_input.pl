@@ -2,7 +2,7 @@
 # 300 MB, hours of every kind, long numbers, long and empty lists, what may not be
 # read.  Each is rejected for its reason or refused with an SQLSTATE and a message
 # of a reasonable length, and its neighbours are untouched.  Small bad values are
-# in sql/import.sql, clean.sql, settings.sql, prices.sql, publish.sql and errors.sql.
+# in sql/importing.sql, cleaning.sql, settings.sql, prices.sql, publishing.sql and errors.sql.
 
 use strict;
 use warnings;

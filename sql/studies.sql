@@ -164,7 +164,7 @@ SELECT planted, horizon, p < 0.01 AS found, low <= 0.05 AND high >= 0.05 AS hold
 
 -- Many runs of noise: a walk of 1,500 hours, five bursts of ten events within six
 -- hours, horizons that overlap them.  In about 5 % of runs p is at most 5 %, and
--- the interval holds what is true.  psql -v runs=5000 -f sql/study.sql has more of them.
+-- the interval holds what is true.  psql -v runs=5000 -f sql/studies.sql has more of them.
 \if :{?runs}
 \else
 \set runs 200

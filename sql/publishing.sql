@@ -49,7 +49,7 @@ SELECT defidata_publish();
 SELECT status, published FROM defidata_refresh();
 SELECT generation FROM defidata.publication;
 
--- a small feed's hour is published however few its rows are: sql/hours.sql has the rule
+-- a small feed's hour is published however few its rows are: sql/observed_hours.sql has the rule
 UPDATE clock SET i = 390;
 INSERT INTO remote SELECT i, s || i, 1748736000 + 3600 * i, s, 30, 0 FROM generate_series(384, 390) i, unnest(ARRAY['TIEA', 'TIEB', 'WAVE', 'GROW']) s;
 DELETE FROM remote WHERE i = 390 AND symbol = 'GROW';
