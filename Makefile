@@ -19,7 +19,7 @@ PARTS = schema builtin_token metric_list series operator clean \
 	distribute grant owner step_identity steps setup \
 	record run backfill reconcile maintain \
 	legacy schedule data_status source_status run_status status openmetrics \
-	report_style report \
+	report_style report_parts report \
 	api_owner api_operator api_reader rights
 DATA_built = extension/defidata--1.1.sql extension/defidata--1.0--1.1.sql
 GENERATED = $(addprefix extension/sql/, builtin_token.sql metric_list.sql tables.sql report_style.sql)
