@@ -91,13 +91,11 @@ DECLARE
     server_name constant text := (SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = server);
     wanted      record;
 BEGIN
-    FOR wanted IN SELECT 'pg_catalog' AS schema, c.name, c.columns FROM defidata.remote_catalogs() c
-                  UNION ALL
-                  SELECT 'information_schema', 'character_sets', 'character_set_name text' LOOP
-        IF defidata.remote_table(server, wanted.schema, wanted.name, 'defidata_remote') IS NULL THEN
+    FOR wanted IN SELECT c.name, c.columns FROM defidata.remote_catalogs() c LOOP
+        IF defidata.remote_table(server, 'pg_catalog', wanted.name, 'defidata_remote') IS NULL THEN
             PERFORM defidata.make_foreign_table(
-                defidata.local_name(server_name, wanted.schema, wanted.name), wanted.columns,
-                server_name, wanted.schema, wanted.name, NULL);
+                defidata.local_name(server_name, 'pg_catalog', wanted.name), wanted.columns,
+                server_name, 'pg_catalog', wanted.name, NULL);
         END IF;
     END LOOP;
 END
@@ -276,25 +274,3 @@ $$;
 COMMENT ON FUNCTION defidata.check_remote_shape(regclass, text, jsonb) IS
 'compares a postgres_fdw foreign table with the remote''s real columns; 42703 or 42804 where they
 differ';
-
-CREATE FUNCTION defidata.same_encoding(relation regclass) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    view regclass := (SELECT defidata.remote_table(t.ftserver, 'information_schema',
-                                                   'character_sets', 'defidata_remote')
-                        FROM pg_foreign_table t WHERE t.ftrelid = relation);
-    same boolean;
-BEGIN
-    IF view IS NULL THEN
-        -- a foreign table of another wrapper may hash as it likes
-        RETURN (SELECT c.relkind <> 'f' FROM pg_class c WHERE c.oid = relation);
-    END IF;
-    EXECUTE format('SELECT bool_and(v.character_set_name = $1) FROM %s v', view) INTO same
-      USING (SELECT pg_encoding_to_char(d.encoding)
-               FROM pg_database d WHERE d.datname = current_database());
-    RETURN same;
-END
-$$;
-COMMENT ON FUNCTION defidata.same_encoding(regclass) IS
-    'whether text has the same bytes at the source as here, so that checksums can be compared';

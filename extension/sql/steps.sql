@@ -45,13 +45,17 @@ AS $$
 DECLARE
     former record;
 BEGIN
-    FOR former IN SELECT s.oid AS server, defidata.remote_table(
-                             s.oid, 'information_schema', 'columns', 'defidata_remote') AS relation
-                    FROM pg_foreign_server s LOOP
-        IF former.relation IS NOT NULL THEN
-            PERFORM defidata.make_catalogs(former.server);
+    FOR former IN SELECT s.oid AS server, defidata.remote_table(s.oid, 'information_schema', v,
+                                                                'defidata_remote') AS relation
+                    FROM pg_foreign_server s, unnest('{columns,character_sets}'::text[]) v LOOP
+        CONTINUE WHEN former.relation IS NULL;
+        PERFORM defidata.make_catalogs(former.server);
+        BEGIN
             EXECUTE format('DROP FOREIGN TABLE %s', former.relation);
-        END IF;
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            -- a view of the user's reads it
+            NULL;
+        END;
     END LOOP;
 END
 $$;

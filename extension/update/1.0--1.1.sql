@@ -40,6 +40,7 @@ DROP FUNCTION
     defidata.metrics_query(text, text, text),
     defidata.lock_key(text),
     defidata.server_view(oid, text),
+    defidata.same_encoding(regclass),
     defidata.replace_contents(regclass, text, timestamptz),
     defidata.data_status(),
     defidata.run_status(),
