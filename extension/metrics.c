@@ -59,9 +59,9 @@ CheckCoverage(double min_coverage)
 	return min_coverage;
 }
 
-/* ComparePieces orders parts of a series by their hours for qsort. */
+/* CompareParts orders parts of a series by their hours for qsort. */
 static int
-ComparePieces(const void *a, const void *b)
+CompareParts(const void *a, const void *b)
 {
 	const SeriesReader *x = a;
 	const SeriesReader *y = b;
@@ -71,13 +71,13 @@ ComparePieces(const void *a, const void *b)
 }
 
 /*
- * OpenPieces opens the parts of a series, in the order of their hours, and
+ * OpenParts opens the parts of a series, in the order of their hours, and
  * tells the number of their entries; a NULL part has none.  A token's facts are
  * stored in parts; to merge them first would cost more than what is computed
  * from them.
  */
 static SeriesReader *
-OpenPieces(ArrayType *array, int *pieces, int *entries)
+OpenParts(ArrayType *array, int *nparts, int *entries)
 {
 	int			items;
 	Datum	   *parts;
@@ -87,19 +87,19 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 	DeconstructSeries(array, &parts, &nulls, &items);
 	CheckSeriesLength(items);
 	readers = palloc((Size) Max(items, 1) * sizeof(SeriesReader));
-	*pieces = *entries = 0;
+	*nparts = *entries = 0;
 	for (int i = 0; i < items; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (nulls[i])
 			continue;
-		OpenSeries(&readers[*pieces], (struct varlena *) DatumGetPointer(parts[i]));
-		*entries += readers[*pieces].count;
+		OpenSeries(&readers[*nparts], (struct varlena *) DatumGetPointer(parts[i]));
+		*entries += readers[*nparts].count;
 		CheckSeriesLength(*entries);
-		*pieces += readers[*pieces].count > 0;
+		*nparts += readers[*nparts].count > 0;
 	}
-	qsort(readers, *pieces, sizeof(SeriesReader), ComparePieces);
-	for (int i = 1; i < *pieces; i++)
+	qsort(readers, *nparts, sizeof(SeriesReader), CompareParts);
+	for (int i = 1; i < *nparts; i++)
 		if (readers[i].first <= readers[i - 1].last)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -108,9 +108,9 @@ OpenPieces(ArrayType *array, int *pieces, int *entries)
 	return readers;
 }
 
-/* SumPiece adds those entries of a part that windows in a range can hold. */
+/* SumPart adds those entries of a part that windows in a range can hold. */
 static void
-SumPiece(MetricsWalk *walk, SeriesReader *reader, int32 reach, int32 until_hour)
+SumPart(MetricsWalk *walk, SeriesReader *reader, int32 reach, int32 until_hour)
 {
 	SeriesEntry entries[SERIES_BATCH];
 	int			count;
@@ -131,24 +131,24 @@ SumPiece(MetricsWalk *walk, SeriesReader *reader, int32 reach, int32 until_hour)
 
 /* SumHours starts a walk over the entries that windows in a range can hold. */
 static void
-SumHours(MetricsWalk *walk, CallCache *cache, SeriesReader *readers, int pieces, int entries,
+SumHours(MetricsWalk *walk, CallCache *cache, SeriesReader *readers, int nparts, int entries,
 		 const ObservedHours *observed, double min_coverage, int32 from_hour, int32 until_hour)
 {
 	metrics_start(walk, observed, min_coverage,
 				  GetRoom(cache, (Size) (entries + 2) * sizeof(RunningSums)));
-	for (int i = 0; i < pieces; i++)
-		SumPiece(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY - 1, until_hour);
+	for (int i = 0; i < nparts; i++)
+		SumPart(walk, &readers[i], from_hour - WINDOW_DAYS * HOURS_PER_DAY - 1, until_hour);
 	metrics_ready(walk);
 }
 
 /* SumHour starts a walk to one hour: sums by day do for it, as for metrics_at. */
 static void
-SumHour(MetricsWalk *walk, CallCache *cache, SeriesReader *readers, int pieces,
+SumHour(MetricsWalk *walk, CallCache *cache, SeriesReader *readers, int nparts,
 		const ObservedHours *observed, double min_coverage, int32 hour)
 {
 	DaySums		sums = {.hour = hour};
 
-	for (int i = 0; i < pieces; i++)
+	for (int i = 0; i < nparts; i++)
 		days_add(&sums, observed, &readers[i]);
 	metrics_start_days(walk, observed, min_coverage, &sums,
 					   GetRoom(cache, DAY_SUMS_ROOM * sizeof(RunningSums)));
@@ -160,14 +160,14 @@ SumSeries(MetricsWalk *walk, CallCache *cache, ArrayType *parts,
 		  const ObservedHours *observed, double min_coverage,
 		  int32 from_hour, int32 until_hour)
 {
-	int			pieces;
+	int			nparts;
 	int			entries;
-	SeriesReader *readers = OpenPieces(parts, &pieces, &entries);
+	SeriesReader *readers = OpenParts(parts, &nparts, &entries);
 
 	if (until_hour - from_hour == 1)
-		SumHour(walk, cache, readers, pieces, observed, min_coverage, from_hour);
+		SumHour(walk, cache, readers, nparts, observed, min_coverage, from_hour);
 	else
-		SumHours(walk, cache, readers, pieces, entries, observed, min_coverage,
+		SumHours(walk, cache, readers, nparts, entries, observed, min_coverage,
 				 from_hour, until_hour);
 	pfree(readers);
 }

@@ -133,8 +133,8 @@ $$;
 COMMENT ON FUNCTION defidata.mark_since(timestamptz) IS
     'makes the facts of every hour that has raw rows, or had, from since on, due';
 
--- One piece of work a call, so that a run can commit between them.
-CREATE FUNCTION defidata.compute_step(until_hour timestamptz, OUT computed bigint,
+-- One part a call, so that a run can commit between them.
+CREATE FUNCTION defidata.compute_part(until_hour timestamptz, OUT computed bigint,
                                       OUT more boolean)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -153,7 +153,7 @@ BEGIN
         THEN defidata.sum_part(defidata.part_of(first, open_day), open_day, until_hour) ELSE 0 END;
 END
 $$;
-COMMENT ON FUNCTION defidata.compute_step(timestamptz) IS
+COMMENT ON FUNCTION defidata.compute_part(timestamptz) IS
 'sums the due hours, before until_hour, of one week or of the open day; computed: token-hours
 summed; more: whether to call again';
 
@@ -181,7 +181,7 @@ CREATE FUNCTION defidata.compute(since timestamptz) RETURNS bigint
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    step    record;
+    done    record;
     written bigint := 0;
     total   bigint;
     started constant timestamptz := clock_timestamp();
@@ -193,9 +193,9 @@ BEGIN
         total := (SELECT count(*) FROM defidata.hours h WHERE NOT h.summed);
     END IF;
     LOOP
-        step := defidata.compute_step('infinity');
-        written := written + step.computed;
-        EXIT WHEN NOT step.more;
+        done := defidata.compute_part('infinity');
+        written := written + done.computed;
+        EXIT WHEN NOT done.more;
         IF total > 0 AND clock_timestamp() > told + interval '2 seconds' THEN
             PERFORM defidata.tell_progress(started, total);
             told := clock_timestamp();

@@ -5,8 +5,8 @@ CREATE TYPE defidata.batch AS (
     planned_at timestamptz, apply_deletes boolean
 );
 COMMENT ON TYPE defidata.batch IS
-    'a part of an import: hours of a mentions source, or quotes of a price source from from_at'
-    ' until until_at';
+    'one statement''s share of an import: hours of a mentions source, or quotes of a price source'
+    ' from from_at until until_at';
 COMMENT ON COLUMN defidata.batch.source IS 'the source';
 COMMENT ON COLUMN defidata.batch.from_at IS 'start of what is read';
 COMMENT ON COLUMN defidata.batch.until_at IS 'end of what is read';
@@ -33,37 +33,37 @@ COMMENT ON FUNCTION defidata.count_uncopied(text, timestamptz, text, bigint) IS
 
 -- Text that this database cannot hold fails a whole statement.  The rows are halved, by a hash
 -- of their id, until the one that carries it stands alone: it is counted, its neighbours arrive.
-CREATE FUNCTION defidata.copy_part(name text, source defidata.source_sql, head text, tail text,
+CREATE FUNCTION defidata.copy_range(name text, source defidata.source_sql, head text, tail text,
                                    condition text, usable text, low numeric, high numeric)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
 AS $$
 DECLARE
-    part   constant text := format('%s AND (%s) BETWEEN %L::bigint AND %L::bigint',
+    chosen constant text := format('%s AND (%s) BETWEEN %L::bigint AND %L::bigint',
                                    defidata.copyable(source, condition), (source).id_hash,
                                    low::bigint, high::bigint);
     middle constant numeric := floor((low + high) / 2);
     poison record;
 BEGIN
     BEGIN
-        EXECUTE head || part || tail;
+        EXECUTE head || chosen || tail;
         RETURN;
     EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
         EXECUTE 'SELECT array_agg(a.hour) AS hours, array_agg(a.rows) AS rows, sum(a.rows) AS total'
-                ' FROM (' || defidata.answer_sql(source, part, usable, 'false') || ') a'
+                ' FROM (' || defidata.answer_sql(source, chosen, usable, 'false') || ') a'
            INTO poison;
     END;
     IF poison.total > 1 AND low < high THEN
-        PERFORM defidata.copy_part(name, source, head, tail, condition, usable, low, middle),
-                defidata.copy_part(name, source, head, tail, condition, usable, middle + 1, high);
+        PERFORM defidata.copy_range(name, source, head, tail, condition, usable, low, middle),
+                defidata.copy_range(name, source, head, tail, condition, usable, middle + 1, high);
     ELSE
         PERFORM defidata.count_uncopied(name, p.hour, 'encoding', p.rows)
            FROM unnest(poison.hours, poison.rows) p (hour, rows);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION defidata.copy_part(text, defidata.source_sql, text, text, text, text, numeric,
+COMMENT ON FUNCTION defidata.copy_range(text, defidata.source_sql, text, text, text, text, numeric,
                                        numeric) IS
     'executes head, condition and tail for the rows of a source whose id has a hash from low to'
     ' high, leaving out and counting those whose text this database cannot hold; usable: as in'
@@ -73,10 +73,10 @@ CREATE FUNCTION defidata.copy_rows(name text, source defidata.source_sql, head t
                                    condition text, usable text) RETURNS void
     LANGUAGE sql
     SET search_path = pg_catalog, pg_temp
-    RETURN defidata.copy_part(name, source, head, tail, condition, usable,
+    RETURN defidata.copy_range(name, source, head, tail, condition, usable,
                               -9223372036854775808, 9223372036854775807);
 COMMENT ON FUNCTION defidata.copy_rows(text, defidata.source_sql, text, text, text, text) IS
-    'copy_part for the rows of a source for which condition holds';
+    'copy_range for the rows of a source for which condition holds';
 
 -- Many rows are truncated, since what the transaction itself has deleted would be read over and
 -- over; but no cycle waits for a pg_dump.

@@ -51,7 +51,7 @@ CREATE TYPE defidata.failure AS (
     detail   text,
     hint     text
 );
-COMMENT ON TYPE defidata.failure IS 'an error that a step of a run met';
+COMMENT ON TYPE defidata.failure IS 'an error that a stage of a run met';
 COMMENT ON COLUMN defidata.failure.sqlstate IS 'its SQLSTATE; NULL where nothing failed';
 COMMENT ON COLUMN defidata.failure.message IS 'what is wrong';
 COMMENT ON COLUMN defidata.failure.detail IS 'its DETAIL, where it has one';

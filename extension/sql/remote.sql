@@ -42,11 +42,11 @@ here, or (NULL) any';
 
 -- Names are cut to 63 bytes; what is cut off goes on in a digest, so that two names of which
 -- the first 63 bytes agree are two.
-CREATE FUNCTION defidata.local_name(VARIADIC parts text[]) RETURNS text
+CREATE FUNCTION defidata.local_name(VARIADIC names text[]) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    whole constant text := array_to_string(parts, '_');
+    whole constant text := array_to_string(names, '_');
     cut   text := whole;
 BEGIN
     IF octet_length(whole) <= 63 THEN
@@ -59,7 +59,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION defidata.local_name(text[]) IS
-    'a name of at most 63 bytes made of parts, another one for other parts';
+    'a name of at most 63 bytes made of several, another one for others';
 
 CREATE FUNCTION defidata.make_foreign_table(local_name text, definitions text, server_name text,
         remote_schema text, remote_table text, kind text) RETURNS void

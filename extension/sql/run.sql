@@ -71,7 +71,7 @@ $$;
 COMMENT ON FUNCTION defidata.lock_cycle(text) IS
     'takes the lock of the cycle for the transaction, where the trigger is a run';
 
--- The steps of a run catch their error, because the run's record has to tell it.
+-- What a run calls catches its error, because the run's record has to tell it.
 CREATE FUNCTION defidata.try_plan(trigger text, since timestamptz, until_hour timestamptz,
     OUT batches defidata.batch[], OUT failure defidata.failure)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -87,7 +87,7 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION defidata.try_plan(text, timestamptz, timestamptz) IS
-    'plan_import as a step of a run';
+    'plan_import in a run, its error caught';
 
 CREATE FUNCTION defidata.try_batch(stage bigint, trigger text, batch defidata.batch)
     RETURNS defidata.failure
@@ -106,19 +106,19 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION defidata.try_batch(bigint, text, defidata.batch) IS
-    'import_batch as a step of a run';
+    'import_batch in a run, its error caught';
 
 CREATE FUNCTION defidata.try_compute(stage bigint, trigger text, until_hour timestamptz,
     OUT more boolean, OUT failure defidata.failure)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    step record;
+    done record;
 BEGIN
     PERFORM defidata.lock_cycle(trigger);
-    step := defidata.compute_step(until_hour);
-    PERFORM defidata.note_counts(stage, jsonb_build_object('computed', step.computed));
-    more := step.more;
+    done := defidata.compute_part(until_hour);
+    PERFORM defidata.note_counts(stage, jsonb_build_object('computed', done.computed));
+    more := done.more;
 EXCEPTION WHEN query_canceled OR OTHERS THEN
     GET STACKED DIAGNOSTICS failure.sqlstate = RETURNED_SQLSTATE, failure.message = MESSAGE_TEXT,
                             failure.detail = PG_EXCEPTION_DETAIL, failure.hint = PG_EXCEPTION_HINT;
@@ -126,7 +126,7 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION defidata.try_compute(bigint, text, timestamptz) IS
-    'compute_step as a step of a run';
+    'compute_part in a run, its error caught';
 
 CREATE FUNCTION defidata.try_publish(stage bigint, trigger text) RETURNS defidata.failure
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -143,7 +143,7 @@ EXCEPTION WHEN query_canceled OR OTHERS THEN
     RETURN failure;
 END
 $$;
-COMMENT ON FUNCTION defidata.try_publish(bigint, text) IS 'publish as a step of a run';
+COMMENT ON FUNCTION defidata.try_publish(bigint, text) IS 'publish in a run, its error caught';
 
 -- A lost remote connection lets the transaction that met it no longer commit, so
 -- the failure is recorded in one of its own.
@@ -192,17 +192,17 @@ CREATE PROCEDURE defidata.run_compute(stage bigint, trigger text, until_hour tim
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    step    record;
+    done    record;
     failure defidata.failure;
 BEGIN
     LOOP
-        SELECT c.more, c.failure INTO step FROM defidata.try_compute(stage, trigger, until_hour) c;
-        failure := step.failure;
+        SELECT c.more, c.failure INTO done FROM defidata.try_compute(stage, trigger, until_hour) c;
+        failure := done.failure;
         IF failure.sqlstate IS NOT NULL THEN
             CALL defidata.fail(stage, failure);
         END IF;
         COMMIT;
-        EXIT WHEN step.more IS NOT TRUE;
+        EXIT WHEN done.more IS NOT TRUE;
     END LOOP;
 END
 $$;

@@ -168,7 +168,7 @@ COMMENT ON FUNCTION defidata.out_of_span(defidata.source_sql, timestamptz) IS
     'the condition that a row''s time is unusable: none, before 2006, or not before until_at';
 
 -- A row without an id is known by what it holds, and its likes of one hour by a number too.
-CREATE FUNCTION defidata.id_sql(parts text[], families text[], row_hash text, bucket text,
+CREATE FUNCTION defidata.id_sql(keys text[], families text[], row_hash text, bucket text,
                                 OUT id text, OUT null_id text, OUT long_id text, OUT id_hash text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -178,26 +178,26 @@ BEGIN
     -- of several columns one may be NULL, and postgres_fdw sends no COALESCE
     long_id := COALESCE((
         SELECT string_agg(format('CASE WHEN %1$s IS NULL THEN 0'
-                                 ' ELSE octet_length(%1$s::text) END', u.part), ' + ') || ' > 512'
-          FROM unnest(parts, families) u (part, family) WHERE u.family = 'string'), 'false');
-    CASE cardinality(parts)
+                                 ' ELSE octet_length(%1$s::text) END', u.key), ' + ') || ' > 512'
+          FROM unnest(keys, families) u (key, family) WHERE u.family = 'string'), 'false');
+    CASE cardinality(keys)
     WHEN 0 THEN
         id_hash := row_hash;
         id := format('to_hex(%1$s) || ''-'' || row_number() OVER (PARTITION BY %2$s, %1$s)',
                      row_hash, bucket);
     WHEN 1 THEN
-        id := parts[1] || '::text';
-        null_id := parts[1] || ' IS NULL';
-        id_hash := defidata.hash_sql(parts[1], families[1], 0);
+        id := keys[1] || '::text';
+        null_id := keys[1] || ' IS NULL';
+        id_hash := defidata.hash_sql(keys[1], families[1], 0);
         IF families[1] = 'string' THEN
-            id_hash := format('hashtextextended(%s::text, 0)', parts[1]);
-            long_id := format('octet_length(%s::text) > 512', parts[1]);
+            id_hash := format('hashtextextended(%s::text, 0)', keys[1]);
+            long_id := format('octet_length(%s::text) > 512', keys[1]);
         END IF;
     ELSE
-        id := format('ROW(%s)::text', array_to_string(parts, ', '));
-        id_hash := (SELECT string_agg(defidata.hash_sql(u.part, u.family, 10 + u.n::integer),
+        id := format('ROW(%s)::text', array_to_string(keys, ', '));
+        id_hash := (SELECT string_agg(defidata.hash_sql(u.key, u.family, 10 + u.n::integer),
                                       ' # ')
-                      FROM unnest(parts, families) WITH ORDINALITY u (part, family, n));
+                      FROM unnest(keys, families) WITH ORDINALITY u (key, family, n));
     END CASE;
 END
 $$;
@@ -213,9 +213,9 @@ AS $$
 DECLARE
     sql      defidata.source_sql;
     col      record;
-    part     text;
+    value    text;
     family   text;
-    parts    text[] := '{}';
+    keys     text[] := '{}';
     families text[] := '{}';
     copied   text[] := '{}';
     hashes   text[] := '{}';
@@ -224,56 +224,56 @@ BEGIN
     sql.kind := kind;
     sql.relation := relation::text;
     FOR col IN SELECT * FROM defidata.source_columns(relation, kind, columns) LOOP
-        part := format('r.%I', col.actual);
+        value := format('r.%I', col.actual);
         family := COALESCE(defidata.type_family(col.type), 'absent');
         CASE
         WHEN col.logical = 'id' THEN
             IF family <> 'absent' THEN
-                parts := parts || part;
+                keys := keys || value;
                 families := families || family;
             END IF;
         WHEN col.logical IN ('hour', 'at') THEN
-            sql.time_column := part;
+            sql.time_column := value;
             sql.time_family := family;
             sql.bucket := format(CASE family
                 WHEN 'integer' THEN '(%s / 3600)'
                 WHEN 'timestamp' THEN 'date_bin(''1 hour'', %s, timestamp ''2001-01-01'')'
-                ELSE 'date_bin(''1 hour'', %s, timestamptz ''2001-01-01 00:00:00+00'')' END, part);
+                ELSE 'date_bin(''1 hour'', %s, timestamptz ''2001-01-01 00:00:00+00'')' END, value);
             sql.bucket_hour := CASE family
                 WHEN 'integer' THEN 'defidata.instant_of(s.bucket * 3600::bigint)'
                 ELSE 'defidata.instant_of(s.bucket)' END;
             copied := copied || CASE col.logical
                 WHEN 'hour' THEN format('COALESCE(defidata.hour_of(defidata.instant_of(%s)),'
-                                        ' ''-infinity'') AS hour', part)
-                ELSE format('COALESCE(defidata.instant_of(%s), ''-infinity'') AS at', part) END;
+                                        ' ''-infinity'') AS hour', value)
+                ELSE format('COALESCE(defidata.instant_of(%s), ''-infinity'') AS at', value) END;
         WHEN 'string' = ALL (col.families) THEN
             copied := copied || format(CASE family WHEN 'absent' THEN 'NULL::text AS %2$s'
                                        ELSE '%1$s::text COLLATE "C" AS %2$s' END,
-                                       part, col.logical);
+                                       value, col.logical);
             IF family <> 'absent' THEN
-                hashes := hashes || defidata.hash_sql(part, family, 1);
+                hashes := hashes || defidata.hash_sql(value, family, 1);
             END IF;
         ELSE
             copied := copied || format(CASE family
                 WHEN 'absent' THEN 'NULL::float8 AS %2$s'
                 WHEN 'float' THEN '%1$s::float8 AS %2$s'
                 WHEN 'integer' THEN '%1$s::float8 AS %2$s'
-                ELSE 'defidata.parse_number(%1$s::text) AS %2$s' END, part, col.logical);
+                ELSE 'defidata.parse_number(%1$s::text) AS %2$s' END, value, col.logical);
             IF family <> 'absent' THEN
                 hashes := hashes || defidata.hash_sql(
-                    part, CASE family WHEN 'integer' THEN 'float' ELSE family END,
+                    value, CASE family WHEN 'integer' THEN 'float' ELSE family END,
                     CASE col.logical WHEN 'mentions' THEN 2 ELSE 3 END);
             END IF;
         END CASE;
     END LOOP;
     sql.row_hash := array_to_string(hashes, ' # ');
-    key := defidata.id_sql(parts, families, sql.row_hash,
+    key := defidata.id_sql(keys, families, sql.row_hash,
                            CASE kind WHEN 'mentions' THEN sql.bucket ELSE sql.time_column END);
     sql.id := key.id;
     sql.null_id := key.null_id;
     sql.long_id := key.long_id;
     sql.id_hash := key.id_hash;
-    IF parts <> '{}' THEN
+    IF keys <> '{}' THEN
         sql.row_hash := key.id_hash || ' # ' || sql.row_hash;
     END IF;
     sql.columns := array_to_string(copied || format('(%s) COLLATE "C" AS id', sql.id), ', ');

@@ -49,6 +49,7 @@ DROP FUNCTION
     defidata.price_change(float8, float8),
     defidata.source_range(text),
     defidata.find_deleted(text, timestamptz),
+    defidata.compute_step(timestamptz),
     defidata.copy_statement(text, text, boolean, timestamptz[]),
     defidata.copy_part(text, text, timestamptz, timestamptz, timestamptz[], timestamptz[],
                        timestamptz, numeric, numeric),

@@ -78,7 +78,7 @@ INSERT INTO matrix (statement) SELECT unnest(ARRAY[
     'TRUNCATE defidata._trending', 'DELETE FROM defidata.trending', 'UPDATE defidata.publication SET generation = 0', 'DELETE FROM defidata.runs', 'ALTER TABLE defidata.token_stats DISABLE TRIGGER ALL',
     'DROP TABLE defidata._trending', 'DROP VIEW defidata.trending', 'CREATE TABLE defidata.evil ()', 'CREATE TABLE defidata_remote.evil ()', $$COPY defidata.token FROM PROGRAM 'true'$$, 'DROP EXTENSION defidata CASCADE',
     'SELECT defidata.setup()', $$SELECT defidata.attach('evil', 'mentions', 'pg_authid', '{}')$$, $$SELECT defidata.source_sql('remote')$$, $$SELECT defidata.parse_number('1')$$,
-    $$SELECT defidata.replace_token_stats('SELECT 1', now())$$, $$SELECT defidata.fill_board('trending', '{BTC}')$$, $$SELECT defidata.copy_part('remote', NULL, '', '', 'true', 'true', 0, 1)$$,
+    $$SELECT defidata.replace_token_stats('SELECT 1', now())$$, $$SELECT defidata.fill_board('trending', '{BTC}')$$, $$SELECT defidata.copy_range('remote', NULL, '', '', 'true', 'true', 0, 1)$$,
     $$SELECT defidata.survey('remote; --', now(), now(), true)$$, $$SELECT defidata_load_mentions('feed', '[]')$$, 'SELECT passwd FROM pg_shadow', 'SELECT umoptions FROM pg_user_mapping']);
 SELECT is(ARRAY[attempt('tap_stranger', statement), attempt('tap_reader', statement), attempt('tap_analyst', statement), attempt('tap_operator', statement)],
           ARRAY[stranger, reader, analyst, operator], left(statement, 80)) FROM matrix;
