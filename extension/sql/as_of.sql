@@ -5,7 +5,7 @@
 -- each part of a token's facts what was revised since is put back.  A token or an hour that is
 -- there no longer has its row by the revisions.
 CREATE FUNCTION defidata.metrics_as_of_query(every_hour boolean) RETURNS text
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN format($sql$
         WITH revised AS MATERIALIZED (
             SELECT DISTINCT ON (r.token, r.hour) r.token, r.hour, r.series
@@ -73,8 +73,9 @@ COMMENT ON FUNCTION defidata.metrics_as_of_query(boolean) IS
 that was mentioned in the 336 hours up to it';
 
 CREATE FUNCTION defidata.put_back(series defidata.series, former defidata.series,
-                                  hours timestamptz[]) RETURNS defidata.series
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    hours timestamptz[])
+    RETURNS defidata.series
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN hours IS NULL THEN series
                 ELSE defidata.replace_hours(series, former, hours) END;
 COMMENT ON FUNCTION defidata.put_back(defidata.series, defidata.series, timestamptz[]) IS
@@ -82,7 +83,7 @@ COMMENT ON FUNCTION defidata.put_back(defidata.series, defidata.series, timestam
 
 -- date_bin takes no infinite time, and no hours are outside of these.
 CREATE FUNCTION defidata.clock_hour(at timestamptz) RETURNS timestamptz
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN least(greatest(at, '2005-01-01 00:00:00+00'), '9999-01-01 00:00:00+00');
 COMMENT ON FUNCTION defidata.clock_hour(timestamptz) IS
     'the time itself, or the nearest one that an hour can have';

@@ -5,12 +5,12 @@
 -- boards there are: what somebody has dropped of one is made again by the next publish.
 
 CREATE FUNCTION defidata.board_table(board text) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN format('defidata.%I', '_' || board);
 COMMENT ON FUNCTION defidata.board_table(text) IS 'the table of a board, as SQL';
 
 CREATE FUNCTION defidata.board_view(board text) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN format('defidata.%I', board);
 COMMENT ON FUNCTION defidata.board_view(text) IS 'the view of a board, as SQL';
 
@@ -69,13 +69,13 @@ COMMENT ON FUNCTION defidata.copy_grants(text, text) IS
     'lets whoever may read one table read another';
 
 CREATE FUNCTION defidata.has_board_table(board text) RETURNS boolean
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN EXISTS (SELECT FROM pg_class c
                     WHERE c.oid = to_regclass(defidata.board_table(board)) AND c.relkind = 'r');
 COMMENT ON FUNCTION defidata.has_board_table(text) IS 'whether the table of a board is there';
 
 CREATE FUNCTION defidata.has_board_view(board text) RETURNS boolean
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN EXISTS (SELECT FROM pg_rewrite r
                      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                     WHERE r.ev_class = to_regclass(defidata.board_view(board))
@@ -85,7 +85,7 @@ COMMENT ON FUNCTION defidata.has_board_view(text) IS
     'whether the view of a board, over its table, is there';
 
 CREATE FUNCTION defidata.has_board(board text) RETURNS boolean
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN defidata.has_board_table(board) AND defidata.has_board_view(board)
            AND NOT EXISTS (SELECT FROM defidata.board_columns() c
                             WHERE NOT EXISTS (
@@ -162,7 +162,7 @@ COMMENT ON FUNCTION defidata.make_board_table(text) IS 'makes the table of a boa
 
 -- In 1.0 the table itself had the board's name.  Views over it go on reading it.
 CREATE FUNCTION defidata.has_former_table(board text) RETURNS boolean
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN EXISTS (SELECT FROM pg_constraint c
                      JOIN pg_class r ON r.oid = c.conrelid AND r.relkind = 'r'
                     WHERE c.conrelid = to_regclass(defidata.board_view(board))

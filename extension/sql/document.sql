@@ -1,13 +1,13 @@
 -- document.sql: what an API server serves, ready made.
 
 CREATE FUNCTION defidata.body_etag(body json) RETURNS text
-    IMMUTABLE PARALLEL SAFE STRICT LANGUAGE sql
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN '"' || pg_catalog.md5(body::text) || '"';
 COMMENT ON FUNCTION defidata.body_etag(json) IS
     'the ETag of a body, in quotes as HTTP has it; changes if and only if the body does';
 
 CREATE FUNCTION defidata.rows_query(relation text, key text) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN format('(SELECT COALESCE(json_agg(t ORDER BY t.%I), ''[]'') FROM defidata.%I t)',
                   key, relation);
 COMMENT ON FUNCTION defidata.rows_query(text, text) IS
@@ -16,14 +16,14 @@ order of a key';
 
 -- A board that is not there is an empty one to /topstats.
 CREATE FUNCTION defidata.board_rows_query(board text) RETURNS text
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     RETURN CASE WHEN defidata.has_board_view(board) THEN defidata.rows_query(board, 'rank')
                 ELSE '(SELECT json ''[]'')' END;
 COMMENT ON FUNCTION defidata.board_rows_query(text) IS
     'the query, in parentheses, of the rows of a board as a JSON array';
 
 CREATE FUNCTION defidata.document_queries() RETURNS TABLE (path text, query text)
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN QUERY
@@ -116,7 +116,7 @@ have';
 -- proxy wrote for a body that it compressed names the coding behind ours: "ETAG-gzip" (Apache),
 -- "ETAG--gzip" (Jetty).
 CREATE FUNCTION defidata.names_etag(if_none_match text, etag text) RETURNS boolean
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE(
         if_none_match ~ '^[ \t]*\*[ \t]*$'
         OR EXISTS (SELECT FROM regexp_matches(',' || if_none_match, '([^"]*)"([^"]*)"', 'g') m (tag)

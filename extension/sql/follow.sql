@@ -232,7 +232,7 @@ CREATE FUNCTION defidata.give_way(hours timestamptz[]) RETURNS void
     SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
 BEGIN
-    IF (SELECT count(*) FROM defidata.source s WHERE s.name = 'legacy') = 0 THEN
+    IF NOT EXISTS (SELECT FROM defidata.source s WHERE s.name = 'legacy') THEN
         DELETE FROM defidata.raw_mentions r WHERE r.source = 'legacy' AND r.hour = ANY (hours);
         DELETE FROM defidata.surveyed k WHERE k.source = 'legacy' AND k.hour = ANY (hours);
     END IF;
@@ -309,7 +309,7 @@ DECLARE
 BEGIN
     DELETE FROM defidata.uncopied u WHERE u.source = batch.source AND u.hour = ANY (batch.hours);
     -- on shards nothing else may be done by the statement that copies
-    IF former = 0 AND (SELECT count(*) FROM defidata.distributed_tables()) = 0 THEN
+    IF former = 0 AND NOT EXISTS (SELECT FROM defidata.distributed_tables()) THEN
         answers := defidata.copy_new(batch, sql, condition, usable, copied_at);
         known := defidata.judge_reading(batch, sql, answers, true);
     END IF;

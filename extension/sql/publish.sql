@@ -17,7 +17,7 @@ COMMENT ON FUNCTION defidata.settle_hours() IS
     'decides which hours are settled and returns the latest one whose facts stand';
 
 CREATE FUNCTION defidata.token_stats_columns() RETURNS text[]
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (SELECT '{token,name,hour,dominance_24h,price,price_change_1h,price_change_24h,'
                    'price_change_7d,price_volatility_7d,market_cap,price_at}'::text[]
                    || array_agg(m.name)

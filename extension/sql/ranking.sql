@@ -2,7 +2,7 @@
 
 -- What shrinks must have been large once: the larger of now and before counts.
 CREATE FUNCTION defidata.eligible(metric text, direction text, min_mentions float8) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN format('COALESCE(%s, 0) >= %L',
                   CASE WHEN metric = 'trend_24h' AND direction = 'asc'
                        THEN 'greatest(t.mentions_24h, t.baseline_24h)'
@@ -12,7 +12,7 @@ COMMENT ON FUNCTION defidata.eligible(text, text, float8) IS
 
 -- One look at token_stats serves every board: it leaves the tokens that any of them can rank.
 CREATE FUNCTION defidata.rank_tokens() RETURNS TABLE (board text, tokens text[])
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     ranking text;
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION defidata.rank_tokens() IS
     'the tokens that each board has to show, from token_stats, the first rank first';
 
 CREATE FUNCTION defidata.board_query(board text, tokens text[]) RETURNS text
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     metric constant text := (SELECT b.metric FROM defidata.board b WHERE b.name = board);

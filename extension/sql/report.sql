@@ -1,7 +1,7 @@
 -- report.sql: one self-contained HTML page for people who look, and one for a token.
 
 CREATE FUNCTION defidata.report_board(board text) RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 DECLARE
     b    record;
@@ -39,7 +39,7 @@ $$;
 COMMENT ON FUNCTION defidata.report_board(text) IS 'a board as a card';
 
 CREATE FUNCTION defidata.report_alerts() RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     -- nothing at all where nobody uses alerts
@@ -61,7 +61,7 @@ COMMENT ON FUNCTION defidata.report_alerts() IS
     'the alerts that stand as a card; NULL where there is no alert';
 
 CREATE FUNCTION defidata.report_days() RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     last_day  constant date := (SELECT max(d.day) FROM defidata.daily_mentions d);
@@ -104,7 +104,7 @@ $$;
 COMMENT ON FUNCTION defidata.report_days() IS 'mentions of the last 35 days as bars';
 
 CREATE FUNCTION defidata.report_outages(latest timestamptz) RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN COALESCE((
@@ -132,7 +132,7 @@ COMMENT ON FUNCTION defidata.report_outages(timestamptz) IS
     'the outages of the 14 days up to latest in words';
 
 CREATE FUNCTION defidata.report_coverage(latest timestamptz) RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN xmlelement(NAME section, xmlattributes('card' AS class),
@@ -168,7 +168,7 @@ COMMENT ON FUNCTION defidata.report_coverage(timestamptz) IS
     'the hours of the 14 days up to latest, outages marked';
 
 CREATE FUNCTION defidata.report_status() RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN xmlelement(NAME section, xmlattributes('card wide' AS class),
@@ -192,7 +192,7 @@ $$;
 COMMENT ON FUNCTION defidata.report_status() IS 'defidata.status as a card';
 
 CREATE FUNCTION defidata.report_run() RETURNS xml
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN xmlelement(NAME section, xmlattributes('card' AS class), xmlelement(NAME h2, 'Last run'),
@@ -221,7 +221,7 @@ $$;
 COMMENT ON FUNCTION defidata.report_run() IS 'the stages of the last run or refresh as a card';
 
 CREATE FUNCTION defidata.report_page(title text, note text, content xml) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN E'<!DOCTYPE html>\n'
         || xmlserialize(CONTENT xmlelement(NAME html, xmlattributes('en' AS lang),
         xmlelement(NAME head,
@@ -245,8 +245,8 @@ CREATE FUNCTION defidata.report_page(title text, note text, content xml) RETURNS
 COMMENT ON FUNCTION defidata.report_page(text, text, xml) IS 'a whole HTML page';
 
 CREATE FUNCTION defidata.report() RETURNS text
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
-        SET datestyle = 'ISO, YMD' SET jit = off
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD' SET jit = off
 AS $$
 DECLARE
     seen      record;

@@ -31,14 +31,14 @@ COMMENT ON FUNCTION defidata.dash() IS 'an en dash, or a hyphen where the encodi
 
 -- The page comes as the client has it.
 CREATE FUNCTION defidata.charset() RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE pg_client_encoding() WHEN 'UTF8' THEN 'utf-8' WHEN 'EUC_JP' THEN 'euc-jp'
                 WHEN 'SJIS' THEN 'shift_jis' WHEN 'WIN1252' THEN 'windows-1252'
                 ELSE regexp_replace(pg_client_encoding(), '^LATIN([1-4])$', 'iso-8859-\1') END;
 COMMENT ON FUNCTION defidata.charset() IS 'the encoding of what the client gets, as HTML names it';
 
 CREATE FUNCTION defidata.show_number(figure float8) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN figure IS NULL OR abs(figure) IN ('NaN', 'Infinity') THEN defidata.dash()
                 WHEN abs(figure) >= 1e9 THEN to_char(figure / 1e9, 'FM999,999,990.0') || ' bn'
                 WHEN abs(figure) >= 1e6 THEN to_char(figure / 1e6, 'FM990.0') || ' m'
@@ -50,14 +50,14 @@ COMMENT ON FUNCTION defidata.show_number(float8) IS
     'a number in a few digits; a dash for NULL and what is not finite';
 
 CREATE FUNCTION defidata.show_percent(figure float8) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN abs(figure) < 1e9 THEN to_char(100 * figure, 'FM999,999,999,990.0') || ' %'
         ELSE defidata.dash() END;
 COMMENT ON FUNCTION defidata.show_percent(float8) IS
     'a fraction as a percentage; a dash for NULL and what is beyond all bounds';
 
 CREATE FUNCTION defidata.show_change(figure float8) RETURNS xml
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN xmlelement(NAME span,
                       xmlattributes(CASE WHEN figure > 0 THEN 'up' WHEN figure < 0 THEN 'down'
                                     ELSE 'flat' END AS class),
@@ -67,7 +67,7 @@ COMMENT ON FUNCTION defidata.show_change(float8) IS
     'a change as a percentage with its sign, coloured by it';
 
 CREATE FUNCTION defidata.show_metric(metric text, figure float8) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN metric ~ ('^(trend|change|deviation|rsd|coverage|dominance|price_change'
                                '|price_volatility)_')
                 THEN defidata.show_percent(figure)
@@ -80,13 +80,13 @@ COMMENT ON FUNCTION defidata.show_metric(text, float8) IS
     'a figure of token_stats as fits its column';
 
 CREATE FUNCTION defidata.show_time(at timestamptz) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'never');
 COMMENT ON FUNCTION defidata.show_time(timestamptz) IS
     'a time in UTC to the minute; never for NULL';
 
 CREATE FUNCTION defidata.line_path(figures float8[], low float8, high float8) RETURNS text
-    STABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     -- a NULL interrupts the line; what stands alone is a dot
     SELECT string_agg(CASE WHEN p.former IS NULL THEN format('M%s %sh0', p.x, p.y)
@@ -104,8 +104,9 @@ COMMENT ON FUNCTION defidata.line_path(float8[], float8, float8) IS
     ' are gaps';
 
 CREATE FUNCTION defidata.drawing(class text, label text, content xml, width integer DEFAULT 1000,
-        height integer DEFAULT 100) RETURNS xml
-    STABLE PARALLEL SAFE LANGUAGE sql
+    height integer DEFAULT 100)
+    RETURNS xml
+    LANGUAGE sql STABLE PARALLEL SAFE
     RETURN xmlelement(NAME svg,
                       xmlattributes(class AS class,
                                     format('0 0 %s %s', width, height) AS "viewBox",
@@ -115,8 +116,9 @@ COMMENT ON FUNCTION defidata.drawing(text, text, xml, integer, integer) IS
     'an SVG drawing that stretches to its place';
 
 CREATE FUNCTION defidata.line_drawing(class text, label text, lines float8[], low float8,
-        high float8) RETURNS xml
-    STABLE PARALLEL SAFE LANGUAGE sql
+    high float8)
+    RETURNS xml
+    LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT defidata.drawing(class, label,
                             xmlagg(xmlelement(NAME path, xmlattributes('line' || i AS class,
@@ -128,8 +130,9 @@ COMMENT ON FUNCTION defidata.line_drawing(text, text, float8[], float8, float8) 
     'lines, each a row of a two-dimensional array, between low and high';
 
 CREATE FUNCTION defidata.line_chart(class text, title text, names text[], lines float8[],
-        hours timestamptz[], base float8) RETURNS xml
-    STABLE PARALLEL SAFE LANGUAGE sql
+    hours timestamptz[], base float8)
+    RETURNS xml
+    LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT xmlelement(NAME section, xmlattributes(class AS class),
                xmlelement(NAME h2, title),
@@ -160,7 +163,7 @@ COMMENT ON FUNCTION defidata.line_chart(text, text, text[], float8[], timestampt
 
 -- Mentions of a token in the last 7 days, a figure for 4 hours; NULL in an outage.
 CREATE FUNCTION defidata.recent_mentions(token text, latest timestamptz) RETURNS float8[]
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
 BEGIN
     RETURN ARRAY(
@@ -179,7 +182,7 @@ COMMENT ON FUNCTION defidata.recent_mentions(text, timestamptz) IS
     'what a sparkline shows: mentions an hour over the 7 days up to latest';
 
 CREATE FUNCTION defidata.report_table(head text[], body xml, class text DEFAULT '') RETURNS xml
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN xmlelement(NAME div,
                       xmlattributes('scroll' AS class, '0' AS tabindex, 'region' AS role,
                                     'table' AS "aria-label"),
@@ -195,7 +198,7 @@ COMMENT ON FUNCTION defidata.report_table(text[], xml, text) IS
     'a table that scrolls where the screen is narrow';
 
 CREATE FUNCTION defidata.report_figure(name text, figure text) RETURNS xml
-    IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN xmlelement(NAME div, xmlattributes('figure' AS class), xmlelement(NAME dt, name),
                       xmlelement(NAME dd, figure));
 COMMENT ON FUNCTION defidata.report_figure(text, text) IS 'a figure under its name';

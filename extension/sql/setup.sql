@@ -22,7 +22,7 @@ COMMENT ON FUNCTION defidata.present_step() IS 'the number of the last step that
 -- Rules.c keeps what it has read of a table only where these triggers are there and fire always,
 -- also for what replication writes, where statement triggers do not fire: row by row, then.
 CREATE FUNCTION defidata.unwatched_tables() RETURNS SETOF regclass
-    STABLE LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT c.oid::regclass
       FROM pg_class c
@@ -137,7 +137,7 @@ COMMENT ON FUNCTION defidata.require_library() IS
     'raises 55000 where the library of this session is older than the extension';
 
 CREATE FUNCTION defidata.can_write() RETURNS boolean
-    STABLE LANGUAGE sql
+    LANGUAGE sql STABLE
     RETURN NOT pg_catalog.current_setting('transaction_read_only')::boolean;
 COMMENT ON FUNCTION defidata.can_write() IS
     'whether this transaction may write; on a standby none may';

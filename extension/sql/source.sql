@@ -32,7 +32,7 @@ COMMENT ON FUNCTION defidata.logical_columns(text) IS
     ' type families';
 
 CREATE FUNCTION defidata.type_family(type text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN CASE WHEN type IN ('text', 'character varying', 'character', 'name',
                                'defidata.opaque') THEN 'string'
                 WHEN type IN ('smallint', 'integer', 'bigint') THEN 'integer'
@@ -73,7 +73,7 @@ CREATE FUNCTION defidata.require_source() RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF (SELECT count(*) FROM defidata.source) = 0 AND NOT defidata.has_streams() THEN
+    IF NOT EXISTS (SELECT FROM defidata.source) AND NOT defidata.has_streams() THEN
         RAISE EXCEPTION 'no source is attached'
             USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = 'Attach one with defidata_attach_server or defidata_attach.';

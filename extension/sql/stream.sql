@@ -58,7 +58,7 @@ COMMENT ON FUNCTION defidata.compare_streams() IS
     'keeps what the running hour is compared with, where there are streams';
 
 CREATE FUNCTION defidata.live_body(OUT body json, OUT as_of timestamptz)
-    STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
     SET extra_float_digits = 1
 AS $$
 BEGIN
@@ -74,8 +74,9 @@ COMMENT ON FUNCTION defidata.live_body() IS
 'the body of /live, the board of the running hour, and its time; NULL where there are no streams';
 
 CREATE FUNCTION defidata.streams_status(OUT name text, OUT state text, OUT value text,
-                                        OUT hint text)
-    RETURNS SETOF record STABLE LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    OUT hint text)
+    RETURNS SETOF record
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF to_regprocedure('defidata.stream_status()') IS NOT NULL THEN
