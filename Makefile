@@ -15,7 +15,7 @@ PARTS = schema builtin_token metric_list series operator clean \
 	copy follow quote import mention_document \
 	facts hours revision compute metrics as_of history \
 	price_document price_load price study \
-	board ranking alert document publish configure \
+	board ranking alert openapi document publish configure \
 	distribute grant owner step_identity steps setup \
 	record run backfill reconcile maintain \
 	legacy schedule data_status source_status run_status status openmetrics \

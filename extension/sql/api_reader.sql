@@ -43,10 +43,10 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @extschema@.defidata_document(text, text) IS
 'the document of a path without regard to case, percent-decoded: the paths of defidata.document,
-/tokenstats/SYMBOL, /history/SYMBOL and, where there are streams, /live. status is 200; 304 with
-body NULL where if_none_match, as the HTTP header has it, names the etag; or 404 with all else NULL.
-generation and published_at tell when the body last changed; for one token, what is published; for
-/live, up to when the streams were read';
+/tokenstats/SYMBOL, /history/SYMBOL, /openapi.json, which describes them all, and, where there are
+streams, /live. status is 200; 304 with body NULL where if_none_match, as the HTTP header has it,
+names the etag; or 404 with all else NULL. generation and published_at tell when the body last
+changed; for one token, what is published; for /live, up to when the streams were read';
 
 CREATE FUNCTION @extschema@.defidata_report() RETURNS text
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

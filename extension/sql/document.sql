@@ -152,6 +152,12 @@ BEGIN
           FROM defidata.publication p, defidata.live_body() b
          WHERE b.body IS NOT NULL;
     END IF;
+    IF body IS NULL AND lower(wanted COLLATE "C") = '/openapi.json' THEN
+        SELECT p.generation, p.published_at, b.body, defidata.body_etag(b.body)
+          INTO generation, published_at, body, etag
+          FROM defidata.publication p,
+               defidata.openapi(ARRAY(SELECT q.path FROM defidata.document_queries() q)) b (body);
+    END IF;
     status := 200;
     IF body IS NULL THEN
         status := 404;

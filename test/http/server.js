@@ -89,7 +89,8 @@ export async function serve({ connection = {}, port = 0, host = '127.0.0.1' } = 
       return { ...kept.get(path), cache: 'hit' };
     }
     const found = await read(path);
-    if (found.status === 200 && listener !== null && before === publications && kept.size < KEPT_AT_MOST) {
+    // the description changes with boards, not with publications
+    if (found.status === 200 && path.toLowerCase() !== '/openapi.json' && listener !== null && before === publications && kept.size < KEPT_AT_MOST) {
       kept.set(path, found);
     }
     return { ...found, cache: 'miss' };
