@@ -88,7 +88,7 @@ COMMENT ON FUNCTION defidata.foreign_code() IS
 somebody who is neither this role nor a superuser';
 
 CREATE FUNCTION defidata.refuse_code(relation regclass, object text, owner name) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF relation IS NOT NULL THEN
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION defidata.refuse_code(regclass, text, name) IS
 
 -- The owner of this function is that of the functions.
 CREATE FUNCTION defidata.check_owner() RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     home    record;

@@ -49,11 +49,31 @@ END;
 COMMENT ON FUNCTION defidata.data_findings() IS 'the rows of status that the data tell';
 
 -- A row of status is a function that is named here, above or below.
+-- Where this fails nothing else can be judged, as the tables are somebody else's.
+CREATE FUNCTION defidata.owner_status() RETURNS SETOF defidata.finding
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    message text;
+    step    text;
+BEGIN
+    PERFORM defidata.check_owner();
+EXCEPTION WHEN insufficient_privilege THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, step = PG_EXCEPTION_HINT;
+    RETURN NEXT defidata.finding('owners', 'fail', message, step);
+END
+$$;
+COMMENT ON FUNCTION defidata.owner_status() IS
+    'tables and extension of different owners, or somebody''s trigger; no row where all is well';
+
 CREATE FUNCTION defidata.status() RETURNS TABLE (name text, state text, value text, hint text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF to_regclass('defidata.layout') IS NULL THEN
+    RETURN QUERY SELECT * FROM defidata.owner_status();
+    IF FOUND THEN
+        RETURN;
+    ELSIF to_regclass('defidata.layout') IS NULL THEN
         RETURN QUERY SELECT * FROM defidata.no_table_status();
     ELSIF pg_is_in_recovery() THEN
         RETURN QUERY SELECT * FROM defidata.standby_status()

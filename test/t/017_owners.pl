@@ -71,6 +71,8 @@ $analytics->command_ok([ 'pg_restore', '--exit-on-error', '-d', $analytics->conn
 refused('postgres', 'restored', "SELECT $_", qr/belongs to role keeper, extension defidata to role postgres.*HINT:.*defidata_setup/s, $_)
   foreach ('* FROM defidata_refresh()', q(defidata_document('/trending')), q(* FROM defidata_history('BTC')), 'defidata_expire()',
 	q(defidata_set('overlap', '1 hour')), q(* FROM defidata_check()));
+is((as('postgres', 'restored', 'SELECT name, state, hint FROM defidata.status'))[0],
+	'owners|fail|SELECT defidata_setup(); as role postgres takes over what belongs to others.', 'status says so');
 (undef, $err) = as('postgres', 'restored', 'CALL defidata_run()');
 like($err, qr/42501/, 'a run too');
 
