@@ -231,7 +231,8 @@ BEGIN
            count(*) FILTER (WHERE NOT h.marked) AS outages INTO n
       FROM defidata.hours h WHERE h.hour > now() - interval '14 days';
     RETURN defidata.finding('thin hours', CASE WHEN n.thin > 0 THEN 'warn' ELSE 'ok' END,
-        concat_ws(', ', n.thin, n.observed || ' marked as observed', n.outages || ' as outages'),
+        concat_ws(', ', n.thin, NULLIF(n.observed, 0) || ' marked as observed',
+                  NULLIF(n.outages, 0) || ' marked as outages'),
         'Hours with far fewer rows than is usual count as outages until their rows come;'
         ' defidata_mark_hours(from_hour, until_hour, true) says that they are whole.');
 END
