@@ -47,7 +47,7 @@ CREATE FUNCTION defidata.local_name(VARIADIC names text[]) RETURNS text
 AS $$
 DECLARE
     whole constant text := array_to_string(names, '_');
-    cut   text := whole;
+    cut   text := left(whole, 54);
 BEGIN
     IF octet_length(whole) <= 63 THEN
         RETURN whole;

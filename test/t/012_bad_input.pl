@@ -125,7 +125,7 @@ END
 		q{defidata_drop_board(x)} => '42704', q{defidata_board_as_of(x, now())} => '42704',
 		q{defidata_attach(x, 'mentions', 'long')} => '22023', q{defidata_attach('a', x, 'long')} => '22023',
 		q{defidata_attach('a', 'mentions', 'long', jsonb_build_object('id', m))} => '42703', q{defidata_detach(x)} => '42704',
-		q{defidata_attach_server('ct_scanner', m)} => '42P01', q{defidata_attach_server('ct_scanner', mentions => m)} => '42622', q{defidata_grant(CURRENT_USER::regrole, m)} => '22023',
+		q{defidata_attach_server('ct_scanner', m)} => '42P01', q{defidata_attach_server('ct_scanner', mentions => m)} => '42P01', q{defidata_grant(CURRENT_USER::regrole, m)} => '22023',
 		q{defidata_load_prices(to_jsonb(x))} => '54000|22023', q{defidata_schedule(x)} => '55000',
 		# as many parts, and as many hours in few parts, as would not fit into one allocation
 		q{(SELECT count(t) FROM defidata.metrics_over(array_fill('{}'::defidata.series, ARRAY[10000001]), '{}', '-infinity', 'infinity', 0.75) t)} => '54000',
@@ -153,15 +153,20 @@ INSERT INTO extreme VALUES
 	('jsonb', NULL), ('jsonb', 'null'), ('jsonb', '[]'), ('jsonb', '{}'), ('jsonb', '[{"id": 1e400, "symbol": null, "current_price": "x"}]'),
 	('regclass', NULL), ('regclass', '0'), ('regclass', 'pg_class'), ('regclass', '4294967295'), ('regclass', 'pg_class_oid_index'), ('regrole', NULL), ('regrole', '0'), ('regrole', 'pg_monitor'),
 	('defidata.series', NULL), ('defidata.series', '{}'), ('defidata.series', '{0001-01-01T00Z:1 9999-12-31T23Z:1000000000000000}'),
-	('timestamptz[]', NULL), ('timestamptz[]', '{}'), ('timestamptz[]', '{NULL}'), ('timestamptz[]', '{-infinity,infinity}'), ('timestamptz[]', '{0001-01-01 00:00Z,9999-12-31 23:00Z}');
+	('timestamptz[]', NULL), ('timestamptz[]', '{}'), ('timestamptz[]', '{NULL}'), ('timestamptz[]', '{-infinity,infinity}'), ('timestamptz[]', '{0001-01-01 00:00Z,9999-12-31 23:00Z}'),
+	('text[]', NULL), ('text[]', '{}'), ('text[]', '{NULL}'), ('text[]', '{price,BTC}'), ('interval[]', NULL), ('interval[]', '{}'), ('interval[]', '{NULL,-1 day}'), ('interval[]', '{1 hour}');
+-- of many arguments only one at a time is none of these
+ALTER TABLE extreme ADD usual boolean NOT NULL DEFAULT false;
+UPDATE extreme SET usual = true WHERE value IN ('BTC', 'x', 'true', '2000-01-01 00:30Z', '0', '{}', 'pg_class', '{1 hour}') AND type NOT IN ('regrole'::regtype);
 -- each argument in turn, each of its values; procedures cannot be called from a function
 CREATE TABLE call AS
-WITH RECURSIVE call (oid, n, text) AS (
-	SELECT p.oid, 0, format('SELECT %s(', p.oid::regproc) FROM pg_proc p
+WITH RECURSIVE call (oid, n, odd, text) AS (
+	SELECT p.oid, 0, 0, format('SELECT %s(', p.oid::regproc) FROM pg_proc p
 	 WHERE p.proname ~ '^defidata_' AND p.pronamespace = 'public'::regnamespace AND p.prokind <> 'p'
 	UNION ALL
-	SELECT c.oid, n + 1, format('%s%s%L::%s', text, CASE WHEN n > 0 THEN ', ' END, e.value, e.type)
-	  FROM call c JOIN pg_proc p ON p.oid = c.oid JOIN extreme e ON e.type = p.proargtypes[n] WHERE n < p.pronargs)
+	SELECT c.oid, n + 1, odd + (NOT e.usual)::integer, format('%s%s%L::%s', text, CASE WHEN n > 0 THEN ', ' END, e.value, e.type)
+	  FROM call c JOIN pg_proc p ON p.oid = c.oid JOIN extreme e ON e.type = p.proargtypes[n]
+	 WHERE n < p.pronargs AND (p.pronargs < 6 OR odd + (NOT e.usual)::integer < 2))
 SELECT c.oid, text || ')' AS statement FROM call c JOIN pg_proc p ON p.oid = c.oid AND p.pronargs = n;
 -- what a call does is rolled back, so that each meets the same
 CREATE FUNCTION answer(statement text) RETURNS text LANGUAGE plpgsql AS $$
