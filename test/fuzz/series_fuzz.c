@@ -458,8 +458,8 @@ fuzz_metrics(const Plain *plain, const ObservedHours *observed,
 			continue;
 		check_metrics(plain, t, share, &metrics);
 
-		/* from no more than the entries that the windows reach */
-		while (from < count && entries[from].hour <= plain->first + t - 336)
+		/* from no more than the entries that the windows reach: spike_14d has one hour more */
+		while (from < count && entries[from].hour < plain->first + t - 336)
 			from++;
 		metrics_start(&jump, observed, share, room_of_jump);
 		metrics_add(&jump, entries + from, count - from);
