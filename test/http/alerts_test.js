@@ -15,23 +15,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import { createDatabase, removeDatabase } from './database.js';
 
 const NAME = 'defidata_alerts_test';
 const directory = mkdtempSync(join(tmpdir(), 'alerts-'));
 const file = join(directory, 'events.jsonl');
 let owner;
-
-async function superuser(...statements) {
-  const client = new pg.Client({ database: 'postgres' });
-  await client.connect();
-  for (const statement of statements) {
-    await client.query(statement);
-  }
-  await client.end();
-}
-
-const remove = [`DROP DATABASE IF EXISTS ${NAME} WITH (FORCE)`, `DROP ROLE IF EXISTS ${NAME}`];
 
 // deliver puts an hour into the source and runs a cycle; hours are counted up to the last one.
 async function deliver(hour) {
@@ -63,11 +52,7 @@ async function caughtUp() {
 }
 
 before(async () => {
-  await superuser(...remove, `CREATE DATABASE ${NAME}`, `CREATE ROLE ${NAME} LOGIN`);
-  owner = new pg.Client({ database: NAME });
-  await owner.connect();
-  await owner.query('SET client_min_messages = warning');
-  await owner.query('CREATE EXTENSION defidata CASCADE');
+  owner = await createDatabase(NAME, NAME);
   await owner.query('CREATE TABLE scanned (id text PRIMARY KEY, "timestamp" integer, symbol text, count float8)');
   await owner.query(`SELECT defidata_attach('scanned', 'mentions', 'scanned'), defidata_grant('${NAME}', 'reader')`);
   await deliver(40);
@@ -76,7 +61,7 @@ before(async () => {
 
 after(async () => {
   await owner.end();
-  await superuser(...remove);
+  await removeDatabase(NAME, NAME);
   rmSync(directory, { recursive: true });
 });
 

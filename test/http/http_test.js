@@ -12,7 +12,7 @@ import { execFileSync } from 'node:child_process';
 import { request as httpRequest } from 'node:http';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { createDatabase, removeDatabase } from './database.js';
 import { serve } from './server.js';
 
 const NAME = 'defidata_http_test';
@@ -22,23 +22,9 @@ const ROUTES = ['/trending', '/volatile', '/decreasing', '/alltweets', '/tokens'
 let owner;
 let server;
 
-// superuser runs a statement in the database postgres.
-async function superuser(...statements) {
-  const client = new pg.Client({ database: 'postgres' });
-  await client.connect();
-  for (const statement of statements) {
-    await client.query(statement);
-  }
-  await client.end();
-}
-
-const remove = [`DROP DATABASE IF EXISTS ${NAME} WITH (FORCE)`, `DROP ROLE IF EXISTS ${NAME}`];
-
 // Fifteen days up to the last hour, with an outage of 6 hours: a dozen well-known
 // tokens, some of which rise or fall, and some whose names would be markup.
 async function fill() {
-  await owner.query('SET client_min_messages = warning');
-  await owner.query('CREATE EXTENSION defidata CASCADE');
   await owner.query(`SELECT defidata_set('symbol_pattern', '^.{1,40}$')`);
   await owner.query(`
     CREATE TABLE scanned AS
@@ -52,7 +38,6 @@ async function fill() {
       'market_cap', 1e12, 'last_updated', now() - make_interval(hours => i)))) FROM generate_series(1, 200) i`);
   await owner.query(`SELECT defidata_attach('scanned', 'mentions', 'scanned')`);
   await refresh();
-  await owner.query(`CREATE ROLE ${NAME} LOGIN`);
   await owner.query(`SELECT defidata_grant('${NAME}', 'reader')`);
 }
 
@@ -79,9 +64,7 @@ async function until(condition, what) {
 }
 
 before(async () => {
-  await superuser(...remove, `CREATE DATABASE ${NAME}`);
-  owner = new pg.Client({ database: NAME });
-  await owner.connect();
+  owner = await createDatabase(NAME, NAME);
   await fill();
   server = await serve({ connection: { database: NAME, user: NAME } });
 });
@@ -89,7 +72,7 @@ before(async () => {
 after(async () => {
   await server?.close();
   await owner?.end();
-  await superuser(...remove);
+  await removeDatabase(NAME, NAME);
 });
 
 test('every route of the old frontend, in any case', async () => {

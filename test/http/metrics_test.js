@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import { createDatabase, removeDatabase } from './database.js';
 import { serve } from './server.js';
 
 const NAME = 'defidata_metrics_test';
@@ -28,23 +28,8 @@ const skip = found ? false : 'there is no prometheus with promtool (Debian: prom
 let owner;
 let server;
 
-async function superuser(...statements) {
-  const client = new pg.Client({ database: 'postgres' });
-  await client.connect();
-  for (const statement of statements) {
-    await client.query(statement);
-  }
-  await client.end();
-}
-
-const remove = [`DROP DATABASE IF EXISTS ${NAME} WITH (FORCE)`, `DROP ROLE IF EXISTS ${NAME}`, `DROP ROLE IF EXISTS ${READER}`];
-
 before(async () => {
-  await superuser(...remove, `CREATE DATABASE ${NAME}`, `CREATE ROLE ${NAME} LOGIN`, `CREATE ROLE ${READER} LOGIN`);
-  owner = new pg.Client({ database: NAME });
-  await owner.connect();
-  await owner.query('SET client_min_messages = warning');
-  await owner.query('CREATE EXTENSION defidata CASCADE');
+  owner = await createDatabase(NAME, NAME, READER);
   await owner.query(`CREATE TABLE scanned AS
     SELECT i || s AS id, (EXTRACT(epoch FROM date_trunc('hour', now())) - 3600 * i)::integer AS "timestamp", s AS symbol, 100.0::float8 AS count
       FROM generate_series(12, 24) i, unnest('{BTC,ETH,SOL}'::text[]) s`);
@@ -58,7 +43,7 @@ before(async () => {
 after(async () => {
   await server?.close();
   await owner?.end();
-  await superuser(...remove);
+  await removeDatabase(NAME, NAME, READER);
   rmSync(directory, { recursive: true });
 });
 

@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Ajv from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import pg from 'pg';
+import { createDatabase, removeDatabase } from './database.js';
 import { serve } from './server.js';
 
 const NAME = 'defidata_openapi_test';
@@ -20,24 +20,9 @@ const BOARDS = ['/trending', '/decreasing', '/volatile', '/surging', '/most_ment
 let owner;
 let server;
 
-async function superuser(...statements) {
-  const client = new pg.Client({ database: 'postgres' });
-  await client.connect();
-  for (const statement of statements) {
-    await client.query(statement);
-  }
-  await client.end();
-}
-
-const remove = [`DROP DATABASE IF EXISTS ${NAME} WITH (FORCE)`, `DROP ROLE IF EXISTS ${NAME}`];
-
 // Sixteen days of mentions, some of them without a sentiment, and two days of prices.
 before(async () => {
-  await superuser(...remove, `CREATE DATABASE ${NAME}`, `CREATE ROLE ${NAME} LOGIN`);
-  owner = new pg.Client({ database: NAME });
-  await owner.connect();
-  await owner.query('SET client_min_messages = warning');
-  await owner.query('CREATE EXTENSION defidata CASCADE');
+  owner = await createDatabase(NAME, NAME);
   await owner.query(`CREATE TABLE scanned AS
     SELECT i || s AS id, (EXTRACT(epoch FROM date_trunc('hour', now())) - 3600 * (i + 1))::integer AS "timestamp", s AS symbol,
            (50 + n * (i % 5))::float8 AS count, CASE WHEN n % 3 > 0 THEN sin(i + n) END AS sentiment
@@ -56,7 +41,7 @@ before(async () => {
 after(async () => {
   await server?.close();
   await owner?.end();
-  await superuser(...remove);
+  await removeDatabase(NAME, NAME);
 });
 
 const get = (path, headers = {}) => fetch(`http://127.0.0.1:${server.port}${path}`, { headers });
