@@ -279,10 +279,9 @@ BEGIN
     SELECT * INTO share FROM defidata.rejected_shares();
     RETURN defidata.finding('rejected rows',
         CASE WHEN greatest(share.rows, share.quotes) > 0.5 THEN 'warn' ELSE 'ok' END,
-        COALESCE(concat_ws(', ', round(100 * share.rows, 1) || ' % of the last 24 hours',
-                           round(100 * share.quotes, 1) || ' % of the quotes'), '')
-        || CASE WHEN share.rows IS NULL AND share.quotes IS NULL
-                THEN 'no rows in the last 24 hours' ELSE '' END,
+        COALESCE(NULLIF(concat_ws(', ', round(100 * share.rows, 1) || ' % of the last 24 hours',
+                                  round(100 * share.quotes, 1) || ' % of the quotes'), ''),
+                 'no rows in the last 24 hours'),
         'SELECT * FROM defidata.rejects ORDER BY rows DESC LIMIT 20; shows which and why: times and'
         ' figures need another mapping (defidata_attach), symbols could go into defidata.token.');
 END
